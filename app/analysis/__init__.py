@@ -1,0 +1,1 @@
+"""Signals, layers, effects and gaps to a verdict. Pure: the heart."""

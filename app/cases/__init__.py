@@ -1,0 +1,1 @@
+"""Cases: notes, preserved evidence, one timeline, exports."""

@@ -1,0 +1,1 @@
+"""Engine, session and column types of the database."""

@@ -1,0 +1,1 @@
+"""Alerts, and the ways from an alert to the traces behind it."""

@@ -1,0 +1,1 @@
+"""A small instrumented shop, its visitors and its attackers."""

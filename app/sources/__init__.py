@@ -1,0 +1,1 @@
+"""The network, in: Tempo, Prometheus and Alertmanager as typed clients."""

@@ -1,0 +1,195 @@
+"""What the clients return besides spans: frozen, in Clew's own units, free of any source's dialect."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from app.times import Nanos, UnixNanos
+
+
+class AlertState(enum.StrEnum):
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    SUPPRESSED = "suppressed"  # silenced or inhibited by Alertmanager
+
+
+class FiringAlert(msgspec.Struct, frozen=True):
+    """One alert instance as a source reports it now (or reported it, for a webhook).
+
+    started_ns: Prometheus' `activeAt` (start of *pending*) or Alertmanager's `startsAt` (start of *firing*).
+    ended_ns:   the real end, None while it lasts; Alertmanager's future expiry is not an end and stays None.
+    """
+
+    source: str  # "prometheus", "alertmanager" or "webhook"
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    state: AlertState
+    started_ns: UnixNanos
+    ended_ns: UnixNanos | None = None
+    value: float | None = None
+    fingerprint: str = ""
+    generator_url: str = ""
+    receivers: tuple[str, ...] = ()
+    silenced_by: tuple[str, ...] = ()
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A stretch of an alert's history. `end_ns` None: still so at the end of the window asked for.
+
+    gap: the stretch before this one ended because the evaluator fell silent, not because the alert resolved.
+    """
+
+    state: AlertState
+    start_ns: UnixNanos
+    end_ns: UnixNanos | None
+    after_outage: bool = False
+
+
+class AlertHistory(msgspec.Struct, frozen=True):
+    """All pending and firing stretches of one alert instance (labels without `alertstate`) in a window."""
+
+    labels: dict[str, str]
+    intervals: tuple[Interval, ...]
+    evaluation_s: float
+
+
+class Sample(msgspec.Struct, frozen=True):
+    time_ns: UnixNanos
+    value: float
+
+
+class Series(msgspec.Struct, frozen=True):
+    labels: dict[str, str]
+    samples: tuple[Sample, ...]
+
+
+class QueryResult(msgspec.Struct, frozen=True):
+    """An instant or range query's answer. `warnings` are the server's own words and belong into evidence."""
+
+    series: tuple[Series, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Exemplar(msgspec.Struct, frozen=True):
+    """`trace_id` is padded to 32 digits; `labels` are the exemplar's own, `series` those of its series."""
+
+    trace_id: str
+    span_id: str
+    value: float
+    time_ns: UnixNanos
+    labels: dict[str, str]
+    series: dict[str, str]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """An alerting or recording rule as loaded now. Labels and annotations hold unexpanded templates."""
+
+    kind: str  # "alerting" or "recording"
+    name: str
+    query: str
+    group: str
+    file: str
+    interval_s: float
+    for_s: float = 0.0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    state: str = ""
+    health: str = ""
+    last_error: str = ""
+
+
+class Target(msgspec.Struct, frozen=True):
+    labels: dict[str, str]
+    health: str
+    last_error: str
+    last_scrape_ns: UnixNanos
+
+
+class Silence(msgspec.Struct, frozen=True):
+    id: str
+    matchers: tuple[str, ...]  # in Alertmanager's own notation, such as alertname="X"
+    starts_ns: UnixNanos
+    ends_ns: UnixNanos
+    created_by: str
+    comment: str
+    state: str
+
+
+class AlertGroup(msgspec.Struct, frozen=True):
+    labels: dict[str, str]
+    receiver: str
+    alerts: tuple[FiringAlert, ...]
+
+
+class BuildInfo(msgspec.Struct, frozen=True):
+    """`version` is "" where the server does not say."""
+
+    product: str
+    version: str
+    revision: str = ""
+
+
+class FoundSpan(msgspec.Struct, frozen=True):
+    span_id: str
+    name: str
+    start_ns: UnixNanos
+    duration_ns: Nanos
+    attributes: dict[str, str | int | float | bool]
+
+
+class FoundTrace(msgspec.Struct, frozen=True):
+    """One hit of a search. Facts about the whole trace (duration, spans) are the index's and may lag: fetch by id for them.
+
+    root_service is "" while the backend has not seen the root; matched counts the spans that matched, of which `spans`
+    are the first few.
+    """
+
+    trace_id: str
+    root_service: str
+    root_name: str
+    start_ns: UnixNanos
+    duration_ns: Nanos
+    matched: int
+    spans: tuple[FoundSpan, ...]
+    span_count: int = 0
+    error_count: int = 0
+
+
+class SearchResult(msgspec.Struct, frozen=True):
+    """Hits of one search request.
+
+    limited:    the answer is as long as the limit: there may be more.
+    incomplete: the backend says that it stopped early.
+    """
+
+    traces: tuple[FoundTrace, ...]
+    limited: bool
+    incomplete: bool
+    query: str
+    start_ns: UnixNanos
+    end_ns: UnixNanos
+    note: str = ""
+
+
+class TraceBytes(msgspec.Struct, frozen=True):
+    """A trace as received: what evidence keeps.
+
+    url has no credentials; media_type is the response's own; partial and note are the backend's words.
+    """
+
+    trace_id: str
+    body: bytes
+    media_type: str
+    url: str
+    tenant: str
+    received_ns: UnixNanos
+    partial: bool = False
+    note: str = ""
+
+
+class TagValue(msgspec.Struct, frozen=True):
+    type: str
+    value: str

@@ -1,0 +1,1 @@
+"""Spans, the trace tree, and OTLP in all its encodings. Pure."""

@@ -1,0 +1,1 @@
+"""Routes, view models, charts and rendering."""

@@ -1,0 +1,1 @@
+"""One router per area: ask, call one verb, render."""

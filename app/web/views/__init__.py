@@ -1,0 +1,1 @@
+"""One frozen dataclass per page, built from domain values."""
