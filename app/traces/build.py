@@ -1,0 +1,266 @@
+"""Spans to a trace: parents, order, clock skew, and a list of what was wrong with the data.
+
+No span ever vanishes: what is kept and what is listed as a duplicate or a stranger add up to what came in. Everything is
+iterative, because the depth of a trace is its sender's choice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+from app.errors import NotATrace
+from app.times import MILLISECOND, Nanos, format_duration
+from app.traces.model import Defect, DefectKind, Node, Resource, Span, SpanKind, Trace
+from app.traces.otlp import Decoded
+
+_LISTED = 100  # span ids named per defect; `count` has the whole number
+_SLACK_NS = MILLISECOND  # clocks of one host, and SDKs that round to milliseconds, differ by this much
+
+
+def build(decoded: Decoded) -> Trace:
+    """The repaired tree of the decoded spans.
+
+    Where the input mixes several trace ids, the one with most spans is built and the rest listed as a defect.
+    Errors: NotATrace where there are no spans.
+    """
+    if not decoded.spans:
+        raise NotATrace("This is not a trace: it holds no spans.")
+    defects: list[Defect] = []
+    trace_id, spans = _one_trace(decoded.spans, defects)
+    nodes = _without_duplicates(spans, defects)
+    _link(nodes, defects)
+    _cut_cycles(nodes, defects)
+    _note_times(nodes, defects)
+    roots = _roots(nodes, defects)
+    _correct_clocks(roots, defects)
+    ordered = _order(roots)
+    _note_losses(ordered, decoded, defects)
+    return Trace(trace_id, ordered, roots, tuple(defects), partial=decoded.partial, partial_note=decoded.note)
+
+
+def _defect(kind: DefectKind, detail: str, spans: Iterable[str], count: int, skew_ns: int = 0) -> Defect:
+    return Defect(kind, detail, tuple(sorted(set(spans))[:_LISTED]), count, Nanos(skew_ns))
+
+
+def _several(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _one_trace(spans: list[Span], defects: list[Defect]) -> tuple[str, list[Span]]:
+    ids = Counter(span.trace_id for span in spans)
+    if len(ids) == 1:
+        return spans[0].trace_id, spans
+    # Most spans wins; the smaller id breaks a tie, so that the answer does not depend on their order.
+    trace_id = min((i for i in ids if i or len(ids) == 1), key=lambda i: (-ids[i], i))
+    strangers = [span.span_id for span in spans if span.trace_id != trace_id]
+    others = _several(len(ids) - 1, "other trace", "other traces")
+    detail = f"Left out: {_several(len(strangers), 'span', 'spans')} of {others}."
+    defects.append(_defect(DefectKind.FOREIGN_SPANS, detail, strangers, len(strangers)))
+    return trace_id, [span for span in spans if span.trace_id == trace_id]
+
+
+def _without_duplicates(spans: list[Span], defects: list[Defect]) -> list[Node]:
+    """One node per (span id, kind), as Tempo counts them: a client and a server span may share an id (Zipkin style)."""
+    kept: dict[tuple[str, SpanKind], Span] = {}
+    doubled: list[str] = []
+    for span in spans:
+        key = (span.span_id, span.kind)
+        other = kept.get(key)
+        if other is None:
+            kept[key] = span
+        else:
+            doubled.append(span.span_id)
+            if _fullness(span) > _fullness(other):
+                kept[key] = span
+    if doubled:
+        detail = f"{_several(len(doubled), 'span was', 'spans were')} delivered more than once; the fullest copy is kept."
+        defects.append(_defect(DefectKind.DUPLICATE_SPANS, detail, doubled, len(doubled)))
+    return [Node(span) for span in kept.values()]
+
+
+def _fullness(span: Span) -> tuple[int, int]:
+    """An exporter that sends twice may send an unfinished span first."""
+    return len(span.attributes) + len(span.events) + len(span.links), span.end_ns
+
+
+def _link(nodes: list[Node], defects: list[Defect]) -> None:
+    by_id: dict[str, Node] = {}
+    shared: dict[str, list[Node]] = {}
+    for node in nodes:
+        first = by_id.setdefault(node.span.span_id, node)
+        if first is not node:
+            shared.setdefault(node.span.span_id, [first]).append(node)
+    lost: list[str] = []
+    for node in nodes:
+        span = node.span
+        twins = shared.get(span.span_id)
+        if twins and span.kind is SpanKind.SERVER:
+            # Of the spans that share an id the server's hangs below the client's, whatever its parent id says.
+            node.parent = next((twin for twin in twins if twin.span.kind is SpanKind.CLIENT), None)
+            if node.parent is not None:
+                continue
+        if not span.parent_id:
+            continue
+        choice = shared.get(span.parent_id)
+        parent = _parent_among(choice, span) if choice else by_id.get(span.parent_id)
+        if parent is None:
+            node.lost_parent = True
+            lost.append(span.span_id)
+        else:
+            node.parent = parent
+    if lost:
+        detail = f"{_several(len(lost), 'span names', 'spans name')} a parent that is not in the trace."
+        defects.append(_defect(DefectKind.ORPHAN_SPANS, detail, lost, len(lost)))
+
+
+def _parent_among(choice: list[Node], child: Span) -> Node:
+    """Of several spans with the parent's id: the one of the child's own process, else the server's."""
+    own = [node for node in choice if node.span.resource is child.resource]
+    servers = [node for node in own or choice if node.span.kind is SpanKind.SERVER]
+    return (servers or own or choice)[0]
+
+
+def _cut_cycles(nodes: list[Node], defects: list[Defect]) -> None:
+    """Make each cycle's earliest span a root: a span that is its own ancestor would be reached by no walk from above."""
+    state: dict[Node, int] = {}  # the number of the climb that met the node
+    cut: list[str] = []
+    cycles = 0
+    for climb, start in enumerate(nodes):
+        node: Node | None = start
+        while node is not None and node not in state:
+            state[node] = climb
+            node = node.parent
+        if node is None or state[node] != climb:
+            continue
+        cycles += 1
+        ring = [node]
+        while (step := ring[-1].parent) is not None and step is not node:
+            ring.append(step)
+        min(ring, key=lambda n: (n.span.start_ns, n.span.span_id)).parent = None
+        cut.extend(n.span.span_id for n in ring)
+    if cycles:
+        detail = (
+            f"{_several(len(cut), 'span stands', 'spans stand')} in a circle of parents; the earliest is taken as the first."
+        )
+        defects.append(_defect(DefectKind.PARENT_CYCLE, detail, cut, len(cut)))
+
+
+def _note_times(nodes: list[Node], defects: list[Defect]) -> None:
+    broken = [n.span.span_id for n in nodes if _times_broken(n.span)]
+    if broken:
+        detail = f"{_several(len(broken), 'span has', 'spans have')} a start or end of zero, or an end before the start."
+        defects.append(_defect(DefectKind.BROKEN_TIMESTAMPS, detail, broken, len(broken)))
+
+
+def _times_broken(span: Span) -> bool:
+    return not span.start_ns or not span.end_ns or span.end_ns < span.start_ns
+
+
+def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
+    for node in nodes:
+        if node.parent is not None:
+            node.parent.children.append(node)
+    roots = [node for node in nodes if node.parent is None]
+    true_roots = [node for node in roots if not node.lost_parent]
+    if len(true_roots) > 1:
+        detail = f"The trace has {len(true_roots)} roots: {', '.join(dict.fromkeys(n.service for n in true_roots[:8]))}."
+        defects.append(_defect(DefectKind.MULTIPLE_ROOTS, detail, [n.span.span_id for n in true_roots], len(true_roots)))
+    # The entry first: a whole root before one whose parent is missing, then the earliest with a credible time.
+    roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, n.span.start_ns, n.span.span_id))
+    return roots
+
+
+# ------------------------------------------------------------------------------------------------------------ clocks
+
+
+def _correct_clocks(roots: list[Node], defects: list[Defect]) -> None:
+    """Shift what another host's clock put outside its parent.
+
+    One offset per resource, learned where a call crosses from one to another:
+
+        client  |-----------|                     the server's span lies after the call that it answers,
+        server                |-------|           so its clock is ahead: it is shifted to the call's middle
+        server    |-------|
+    """
+    offsets: dict[Resource, int] = {}
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    queue = deque(roots)
+    for root in roots:
+        offsets.setdefault(root.span.resource, 0)
+    while queue:
+        node = queue.popleft()
+        queue.extend(node.children)
+        parent = node.parent
+        if parent is None:
+            node.shift_ns = offsets[node.span.resource]
+        elif node.span.resource is parent.span.resource:
+            node.shift_ns = parent.shift_ns
+        else:
+            known = offsets.get(node.span.resource, 0)
+            node.shift_ns = _shift(parent, node, known)
+            offsets.setdefault(node.span.resource, node.shift_ns)
+            if node.shift_ns:
+                # Named against the nearest caller whose clock was left alone, which is what the shift is relative to.
+                sound = next((n.service for n in node.ancestors() if not n.shift_ns), parent.service)
+                found.setdefault((sound, node.service), []).append((node.shift_ns, node.span.span_id))
+        if node.shift_ns:
+            node.start_ns += node.shift_ns
+            node.end_ns += node.shift_ns
+        if parent is not None and not node.span.start_ns:
+            # A start of zero says nothing; its parent's start is the earliest it can have been.
+            node.start_ns = parent.start_ns
+            node.end_ns = max(node.end_ns, node.start_ns)
+    for (caller, callee), shifts in found.items():
+        worst = max(shifts, key=lambda s: abs(s[0]))[0]
+        ahead = "ahead of" if worst < 0 else "behind"
+        detail = f"The clock of {callee} is {format_duration(abs(worst))} {ahead} that of {caller}; times are corrected here."
+        defects.append(_defect(DefectKind.CLOCK_SKEW, detail, [s[1] for s in shifts], len(shifts), -worst))
+
+
+def _shift(parent: Node, child: Node, known: int) -> int:
+    """The shift for a child from another resource: the known one while it is possible, else the least surprising."""
+    if _times_broken(parent.span) or _times_broken(child.span):
+        return known
+    earliest = parent.start_ns - child.span.start_ns  # a smaller shift starts the child before its cause
+    latest = parent.end_ns - child.span.end_ns  # a larger one ends it after the answer arrived
+    if known < earliest - _SLACK_NS:
+        return (earliest + latest) // 2 if latest > earliest else earliest
+    if child.span.kind is SpanKind.CONSUMER or parent.span.kind is SpanKind.PRODUCER:
+        return known  # a message may be handled long after it was sent
+    starts_late = child.span.start_ns + known > parent.end_ns + _SLACK_NS
+    fits = latest >= earliest
+    overhang = known - latest
+    # Work may go on after the answer was sent, so an overhang alone is no skew unless the whole child would have fitted.
+    if starts_late or (fits and overhang > max(2 * _SLACK_NS, parent.duration_ns // 10)):
+        return (earliest + latest) // 2 if fits else earliest
+    return known
+
+
+def _order(roots: Sequence[Node]) -> list[Node]:
+    ordered: list[Node] = []
+    stack = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        node.index = len(ordered)
+        node.depth = node.parent.depth + 1 if node.parent is not None else 0
+        ordered.append(node)
+        if node.children:
+            if len(node.children) > 1:
+                node.children.sort(key=lambda n: (n.start_ns, n.end_ns, n.span.span_id))
+            stack.extend(reversed(node.children))
+    return ordered
+
+
+def _note_losses(nodes: list[Node], decoded: Decoded, defects: list[Defect]) -> None:
+    cut = [n.span.span_id for n in nodes if n.span.dropped_attributes or n.span.dropped_events or n.span.dropped_links]
+    if decoded.partial:
+        words = f" It said: {decoded.note}" if decoded.note else ""
+        defects.append(_defect(DefectKind.TRUNCATED_TRACE, f"The backend answered with a part of the trace.{words}", (), 1))
+    if cut:
+        detail = f"{_several(len(cut), 'span lost', 'spans lost')} attributes, events or links to limits in the sender."
+        defects.append(_defect(DefectKind.TRUNCATED_TRACE, detail, cut, len(cut)))
+    if decoded.unreadable_ids:
+        count = len(decoded.unreadable_ids)
+        detail = f"An empty or unreadable id: {_several(count, 'span is', 'spans are')} shown under a made-up one."
+        defects.append(_defect(DefectKind.INVALID_IDS, detail, decoded.unreadable_ids, count))
