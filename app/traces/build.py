@@ -91,10 +91,12 @@ def _link(nodes: list[Node], defects: list[Defect]) -> None:
         first = by_id.setdefault(node.span.span_id, node)
         if first is not node:
             shared.setdefault(node.span.span_id, [first]).append(node)
+    for twins in shared.values():
+        twins.sort(key=lambda n: n.span.kind)
     lost: list[str] = []
     for node in nodes:
         span = node.span
-        twins = shared.get(span.span_id)
+        twins = shared.get(span.span_id, [])
         if twins and span.kind is SpanKind.SERVER:
             # Of the spans that share an id the server's hangs below the client's, whatever its parent id says.
             node.parent = next((twin for twin in twins if twin.span.kind is SpanKind.CLIENT), None)
@@ -137,13 +139,18 @@ def _cut_cycles(nodes: list[Node], defects: list[Defect]) -> None:
         ring = [node]
         while (step := ring[-1].parent) is not None and step is not node:
             ring.append(step)
-        min(ring, key=lambda n: (n.span.start_ns, n.span.span_id)).parent = None
+        min(ring, key=_by_start).parent = None
         cut.extend(n.span.span_id for n in ring)
     if cycles:
         detail = (
             f"{_several(len(cut), 'span stands', 'spans stand')} in a circle of parents; the earliest is taken as the first."
         )
         defects.append(_defect(DefectKind.PARENT_CYCLE, detail, cut, len(cut)))
+
+
+def _by_start(node: Node) -> tuple[int, int, str, SpanKind]:
+    """Siblings' order: by corrected start, and never by the order in which they arrived."""
+    return node.start_ns, node.end_ns, node.span.span_id, node.span.kind
 
 
 def _note_times(nodes: list[Node], defects: list[Defect]) -> None:
@@ -161,13 +168,16 @@ def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
     for node in nodes:
         if node.parent is not None:
             node.parent.children.append(node)
+    for node in nodes:
+        if len(node.children) > 1:  # clocks are learned in this order, which must not be the order of arrival
+            node.children.sort(key=_by_start)
     roots = [node for node in nodes if node.parent is None]
     true_roots = [node for node in roots if not node.lost_parent]
     if len(true_roots) > 1:
         detail = f"The trace has {len(true_roots)} roots: {', '.join(dict.fromkeys(n.service for n in true_roots[:8]))}."
         defects.append(_defect(DefectKind.MULTIPLE_ROOTS, detail, [n.span.span_id for n in true_roots], len(true_roots)))
     # The entry first: a whole root before one whose parent is missing, then the earliest with a credible time.
-    roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, n.span.start_ns, n.span.span_id))
+    roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, *_by_start(n)))
     return roots
 
 
@@ -247,7 +257,7 @@ def _order(roots: Sequence[Node]) -> list[Node]:
         ordered.append(node)
         if node.children:
             if len(node.children) > 1:
-                node.children.sort(key=lambda n: (n.start_ns, n.end_ns, n.span.span_id))
+                node.children.sort(key=_by_start)
             stack.extend(reversed(node.children))
     return ordered
 

@@ -253,15 +253,22 @@ def _kind(value: int | str | None) -> SpanKind:
 
 
 def _time(value: int | None) -> UnixNanos:
-    return UnixNanos(min(max(value or 0, 0), _MAX_TIME))
+    if value is None or value < 0:
+        return UnixNanos(0)
+    return UnixNanos(value if value < _MAX_TIME else _MAX_TIME)
 
 
 def _value(v: _AnyValue | None) -> AttributeValue:
     if v is None:
         return None
-    for plain in (v.string_value, v.int_value, v.bool_value, v.double_value):
-        if plain is not None:
-            return plain
+    if v.int_value is not None:
+        return v.int_value
+    if v.string_value is not None:
+        return v.string_value
+    if v.bool_value is not None:
+        return v.bool_value
+    if v.double_value is not None:
+        return v.double_value
     if v.array_value is not None:
         return [_value(item) for item in v.array_value.values or ()]
     if v.kvlist_value is not None:
@@ -312,6 +319,7 @@ class _Reader:
         self._resources: dict[str, Resource] = {}
         self._scopes: dict[str, Scope] = {}
         self._trace_ids: dict[str, str] = {}
+        self._span_ids: dict[str, str] = {}
 
     def decoded(self, *, partial: bool = False, note: str = "") -> Decoded:
         return Decoded(self.spans, partial=partial, note=note[:500], unreadable_ids=tuple(self.made_up))
@@ -336,11 +344,20 @@ class _Reader:
 
     def span_id(self, text: str | None) -> str:
         """The span's own id; one that cannot be read is made up, so that the span is still there to see."""
-        found = _id_or_none(text or "", 16)
+        found = self.parent_id(text)
         if found:
             return found
         self.made_up.append(f"ffffffff{len(self.made_up):08x}")
         return self.made_up[-1]
+
+    def parent_id(self, text: str | None) -> str:
+        """An id of eight bytes, or "". Most are met twice or more, as a span's own and as its children's parent."""
+        if not text:
+            return ""
+        found = self._span_ids.get(text)
+        if found is None:
+            found = self._span_ids[text] = _id_or_none(text, 16) or ""
+        return found
 
     def resources(self, batches: Iterable[_ResourceSpans]) -> None:
         add = self.spans.append
@@ -355,7 +372,7 @@ class _Reader:
                         Span(
                             self.trace_id(s.trace_id),
                             self.span_id(s.span_id),
-                            _id_or_none(s.parent_span_id, 16) or "" if s.parent_span_id else "",
+                            self.parent_id(s.parent_span_id),
                             s.name or "",
                             _kind(s.kind),
                             _time(s.start_time_unix_nano),
