@@ -1,0 +1,138 @@
+"""Bring the database to the schema this Clew needs, or say in a sentence why it does not fit.
+
+Alembic does the work from the folder `alembic/`. It is imported only here and only when needed: it costs a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app import paths
+from app.db.session import driver_url, sqlite_engine
+from app.errors import AppError
+from app.settings import DatabaseSettings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_LOCK = 0x434C4557  # "CLEW": two upgrades at once on PostgreSQL wait for each other
+
+
+class SchemaMismatch(AppError):
+    """The database's schema is not the one this Clew was built for; the sentence says what to do."""
+
+
+async def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
+    """Run the migrations up to `revision`, in one transaction."""
+    await _run(settings, lambda config: _command("upgrade", config, revision))
+
+
+async def downgrade(settings: DatabaseSettings, revision: str) -> None:
+    """Undo migrations down to `revision` ("base" undoes all), in one transaction."""
+    await _run(settings, lambda config: _command("downgrade", config, revision))
+
+
+async def current(settings: DatabaseSettings) -> str | None:
+    """The revision the database is at; None where no migration ever ran."""
+    engine = _engine(settings)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_stamped)
+    finally:
+        await engine.dispose()
+
+
+def newest() -> str:
+    """The revision this Clew needs."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise SchemaMismatch("Clew's folder of migrations is empty; this installation is broken.")
+    return head
+
+
+async def check(settings: DatabaseSettings) -> None:
+    """Pass when the schema is the one this Clew needs.
+
+    Errors: SchemaMismatch, older (run the command) or newer (a newer Clew was here).
+    """
+    at, needs = await current(settings), newest()
+    if at == needs:
+        return
+    if at is not None and not _knows(at):
+        raise SchemaMismatch(
+            f"The database was written by a newer Clew: it is at revision {at[:40]}, this one knows revisions up to {needs}. "
+            "Install that version, or restore a backup."
+        )
+    state = "is empty" if at is None else f"is at revision {at}"
+    raise SchemaMismatch(f"The database {state}; this Clew needs revision {needs}. Run: clew db upgrade")
+
+
+async def prepare(settings: DatabaseSettings) -> None:
+    """What a starting server does: upgrade where it may, then check. A newer schema is never touched."""
+    may = settings.migrate_on_start
+    if may is None:
+        may = driver_url(settings.url).get_backend_name() == "sqlite"
+    at = await current(settings)
+    if may and at != newest() and (at is None or _knows(at)):
+        await upgrade(settings)
+    await check(settings)
+
+
+def _knows(revision: str) -> bool:
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    try:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(paths.folder("alembic")).replace("%", "%%"))
+    return config
+
+
+def _command(name: str, config: Config, revision: str) -> None:
+    from alembic import command
+
+    getattr(command, name)(config, revision)
+
+
+async def _run(settings: DatabaseSettings, act: Any) -> None:
+    engine = _engine(settings)
+
+    def within(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        config = _config()
+        config.attributes["connection"] = connection
+        act(config)
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(within)
+    finally:
+        await engine.dispose()
+
+
+def _engine(settings: DatabaseSettings) -> AsyncEngine:
+    url = driver_url(settings.url)
+    if url.get_backend_name() == "sqlite":
+        # SQLite alters a table by rebuilding it; with foreign keys on, dropping the old one would delete its children.
+        return sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1, foreign_keys=False)
+    return create_async_engine(url, pool_size=1)
+
+
+def _stamped(connection: Connection) -> str | None:
+    from alembic.migration import MigrationContext
+
+    return MigrationContext.configure(connection).get_current_revision()
