@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,7 +21,11 @@ from pydantic_settings import (
 Seconds = Annotated[float, Field(gt=0, le=600)]
 
 
-class SourceSettings(BaseModel):
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SourceSettings(_Section):
     """How to reach one telemetry source."""
 
     url: str = Field("", description="Base URL with any path prefix; empty switches the source off.")
@@ -78,7 +82,7 @@ class AlertmanagerSettings(SourceSettings):
     )
 
 
-class GrafanaSettings(BaseModel):
+class GrafanaSettings(_Section):
     """Links back into Grafana. Clew never calls it."""
 
     url: str = Field("", description="Base URL of Grafana; empty leaves the links out.")
@@ -94,7 +98,7 @@ class GrafanaSettings(BaseModel):
         return url.rstrip("/")
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(_Section):
     """Where cases, users and evidence are kept."""
 
     url: str = Field(
@@ -105,7 +109,7 @@ class DatabaseSettings(BaseModel):
     )
 
 
-class SecuritySettings(BaseModel):
+class SecuritySettings(_Section):
     """Log-in and sessions."""
 
     session_idle_min: int = Field(60, ge=1, description="Minutes without a request after which a session ends.")
@@ -120,7 +124,7 @@ class SecuritySettings(BaseModel):
     )
 
 
-class WebSettings(BaseModel):
+class WebSettings(_Section):
     """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
@@ -130,7 +134,7 @@ class WebSettings(BaseModel):
     demo: bool = Field(False, description="Mark every page as a demonstration. Set by clew demo.")
 
 
-class AnalysisSettings(BaseModel):
+class AnalysisSettings(_Section):
     """What a house adds to the shipped judgement."""
 
     rules_dir: Path | None = Field(
@@ -178,5 +182,13 @@ class Settings(BaseSettings):
 
 
 def load(**given: Any) -> Settings:
-    """Settings from the environment and the TOML file; `given` (nested dictionaries) wins over both."""
+    """Settings from the environment and the TOML file; `given` (nested dictionaries) wins over both.
+
+    Errors: ValidationError or ValueError naming the setting; FileNotFoundError for a CLEW_CONFIG that is not there.
+    """
+    # A misspelt variable would be silently ignored otherwise, and its owner would believe it in force.
+    known = {"CLEW_CONFIG", *(f"CLEW_{section.upper()}" for section in Settings.model_fields)}
+    strangers = sorted(n for n in os.environ if n.startswith("CLEW_") and n.split("__")[0] not in known)
+    if strangers:
+        raise ValueError(f"unknown setting {strangers[0]}; docs/configuration.md lists all")
     return Settings(**given)
