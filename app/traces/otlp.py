@@ -288,10 +288,16 @@ def _attributes(pairs: Sequence[_KeyValue] | None) -> Attributes:
     if not pairs:
         return _NOTHING
     out: dict[str, AttributeValue] = {}
-    for pair in pairs:
+    for pair in pairs:  # the busiest loop of all: eight turns a span
         value = pair.value
-        text = value.string_value if value is not None else None
-        out[pair.key] = text if text is not None else _value(value)
+        if value is None:
+            out[pair.key] = None
+        elif (text := value.string_value) is not None:
+            out[pair.key] = text
+        elif (number := value.int_value) is not None:
+            out[pair.key] = number
+        else:
+            out[pair.key] = _value(value)
     return out
 
 
@@ -307,7 +313,10 @@ def hex_id(text: str, digits: int) -> str:
             return raw.hex() if any(raw) else ""
     if length > digits or not text.isascii() or not text.isalnum():
         raise ValueError(f"not an id of {digits} hex digits")
-    return f"{number:0{digits}x}" if (number := int(text, 16)) else ""
+    number = int(text, 16)
+    if not number:
+        return ""
+    return text.lower() if length == digits else f"{number:0{digits}x}"
 
 
 class _Reader:
