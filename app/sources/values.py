@@ -9,6 +9,20 @@ import msgspec
 from app.times import Nanos, UnixNanos
 
 
+class SourceHealth(msgspec.Struct, frozen=True):
+    """What is known of a source from the requests made to it; None where it has not been asked, or has not failed.
+
+    paused_until_ns: it failed several times in a row; until then requests fail at once.
+    """
+
+    source: str
+    enabled: bool
+    last_success_ns: UnixNanos | None = None
+    failing_since_ns: UnixNanos | None = None
+    last_error: str = ""
+    paused_until_ns: UnixNanos | None = None
+
+
 class AlertState(enum.StrEnum):
     PENDING = "pending"
     FIRING = "firing"
@@ -39,13 +53,15 @@ class FiringAlert(msgspec.Struct, frozen=True):
 class Interval(msgspec.Struct, frozen=True):
     """A stretch of an alert's history. `end_ns` None: still so at the end of the window asked for.
 
-    gap: the stretch before this one ended because the evaluator fell silent, not because the alert resolved.
+    after_outage: the stretch before this one ended because the evaluator fell silent, not because the alert resolved.
+    began_before: it was already so when the window began; the true start is earlier than `start_ns`.
     """
 
     state: AlertState
     start_ns: UnixNanos
     end_ns: UnixNanos | None
     after_outage: bool = False
+    began_before: bool = False
 
 
 class AlertHistory(msgspec.Struct, frozen=True):

@@ -1,0 +1,86 @@
+"""An answer of a source, and what it means when it is not the one hoped for. Pure."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from app.errors import SourceError, SourceRefused, SourceUnavailable
+from app.times import SECOND, UnixNanos, from_datetime
+
+ERROR_BYTES = 16_384  # enough of an error page to quote from
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One answer, whole and decompressed. `url` has no credentials; `media_type` is lower-case, without parameters."""
+
+    status: int
+    media_type: str
+    body: bytes
+    url: str
+    received_ns: UnixNanos
+    retry_after_s: float | None = None
+
+    @property
+    def text(self) -> str:
+        return self.body[:ERROR_BYTES].decode("utf-8", "replace")
+
+
+# A client's reading of an answer its API means as an error: (answer, operation, words) to the error, or None for the
+# general reading. `words` is the answer's text, cleaned.
+Refusal = Callable[[Answer, str, str], SourceError | None]
+
+
+def no_reading(answer: Answer, operation: str, words: str) -> SourceError | None:
+    return None
+
+
+def general_refusal(source: str, answer: Answer, operation: str, words: str) -> SourceError:
+    """What a status means whatever the API."""
+    status = answer.status
+    if status == 429:
+        wait = f" It asks to wait {answer.retry_after_s:.0f} s." if answer.retry_after_s else ""
+        sentence = f"{source} is asked too much at the moment (429).{wait}"
+        return SourceUnavailable(source, operation, sentence, detail=words)
+    if status >= 500:
+        return SourceUnavailable(source, operation, f"{source} failed with status {status}.", detail=words)
+    if "no org id" in words:
+        sentence = f"{source} asks which tenant is meant: set its tenant in Clew's settings."
+    elif status in (401, 403):
+        sentence = f"{source} does not accept Clew's credentials ({status})."
+    elif status == 404:
+        sentence = f"{source} does not know this address (404): its URL may lack a path prefix."
+    elif 300 <= status < 400:
+        sentence = f"{source} sends Clew elsewhere ({status}), which Clew does not follow."
+    else:
+        sentence = f"{source} refuses the request ({status})" + (f": {words[:200].rstrip('.')}." if words else ".")
+    return SourceRefused(source, operation, sentence, detail=words)
+
+
+def type_problem(source: str, answer: Answer, expect: Collection[str]) -> str:
+    """Why a body cannot be what was asked for, judged by its media type; "" where it can, or where any will do."""
+    if not expect:
+        return ""
+    if not answer.body:
+        return f"{source} answered with nothing at all."
+    if any(part in answer.media_type for part in expect):
+        return ""
+    if "html" in answer.media_type:
+        return f"{source} answered with a web page: a log-in page or a proxy may stand in between."
+    return f"{source} answered with {answer.media_type[:60] or 'an unnamed type'}, not JSON."
+
+
+def retry_after(value: str, now: UnixNanos) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or an HTTP date."""
+    value = value.strip()[:40]
+    if value.isdecimal() and value.isascii():
+        return float(value)
+    if not value:
+        return None
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (from_datetime(moment) - now) / SECOND)
+    except (ValueError, OverflowError):
+        return None
