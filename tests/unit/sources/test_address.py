@@ -85,7 +85,7 @@ async def test_no_spelling_of_this_machine_reaches_a_canary(host):
         port = server.sockets[0].getsockname()[1]
         settings = SourceSettings.model_validate({"url": f"http://{host}:{port}", "timeout_s": 3})
         async with SourceHttp("Tempo", settings) as http:
-            with pytest.raises(SourceError, match="does not connect to Tempo|not a valid URL"):
+            with pytest.raises(SourceError, match=r"does not connect to Tempo|not a valid URL"):
                 await http.get("/", operation="echo")
     assert reached == []
 
