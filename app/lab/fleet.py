@@ -1,0 +1,145 @@
+"""The shop's processes together: database, five services, and the file that tells others where they are."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import httpx2 as httpx
+import msgspec
+
+from app.errors import NotFound
+from app.lab import postgres, world
+from app.lab.config import BILLING, GATEWAY, IDENTITY, ORDERS, POLICY, SERVICES, VARIABLE, ServiceConfig
+from app.lab.headers import CONTROL_HEADER
+from app.lab.processes import ChildFailed, Family, free_port
+from app.lab.schema import create_sqlite
+
+READY_S = 60.0
+PLACE_FILE = "shop.json"
+# Whom each service calls.
+CALLS = {GATEWAY: (IDENTITY, ORDERS), ORDERS: (POLICY, BILLING)}
+STORES = (IDENTITY, ORDERS, BILLING)
+
+
+class Shop(msgspec.Struct, frozen=True):
+    """Where a running shop is, and the keys to its control routes. Written readable by its owner only."""
+
+    seed: int
+    urls: dict[str, str]
+    control_key: str
+    signing_key: str
+    pseudonym_key: str
+    database: str
+
+    @property
+    def gateway(self) -> str:
+        return self.urls[GATEWAY]
+
+    @property
+    def control_headers(self) -> dict[str, str]:
+        return {CONTROL_HEADER: self.control_key}
+
+
+class Fleet:
+    """A started shop. `stop` ends its processes and removes its database."""
+
+    def __init__(self, shop: Shop, place: Path, server: postgres.Server | None) -> None:
+        self.shop = shop
+        self.place = place
+        self._server = server
+
+    def forget(self) -> None:
+        """Remove what only made sense while the processes ran. Call once they have ended."""
+        self.place.unlink(missing_ok=True)
+        if self._server:
+            self._server.remove()
+
+
+def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway_port: int = 0, sqlite: bool = False) -> Fleet:
+    """Start the shop. `sqlite` takes the stand-in even where PostgreSQL is installed.
+
+    Errors: ChildFailed names what did not start and its log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    people = world.make(seed)
+    ports = {name: free_port() for name in SERVICES}
+    if gateway_port:
+        ports[GATEWAY] = gateway_port
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    shop = Shop(
+        seed=seed,
+        urls=urls,
+        control_key=secrets.token_hex(16),
+        signing_key=secrets.token_hex(32),
+        # From the seed, so that the same seed gives the same user hashes, as ground truth of another run may hold.
+        pseudonym_key=f"clew-lab-{seed}",
+        database="sqlite" if sqlite or postgres.binaries() is None else "postgresql",
+    )
+
+    def launch(name: str, database: str) -> None:
+        config = ServiceConfig(
+            name=name, port=ports[name], otlp_url=otlp_url, peers={peer: urls[peer] for peer in CALLS.get(name, ())},
+            signing_key=shop.signing_key, control_key=shop.control_key, pseudonym_key=shop.pseudonym_key, database=database,
+        )  # fmt: skip
+        family.start(name, [sys.executable, "-m", "app.lab.services"], env={VARIABLE: config.encode()})
+
+    # The services without a store load their libraries while the database is made.
+    for name in SERVICES:
+        if name not in STORES:
+            launch(name, "")
+    server, databases = _database(family, folder, people, shop.database)
+    for name in STORES:
+        launch(name, databases[name])
+    await_ready(family, shop)
+    place = folder / PLACE_FILE
+    place.touch(mode=0o600)
+    place.write_bytes(msgspec.json.encode(shop))
+    return Fleet(shop, place, server)
+
+
+def find(folder: Path) -> Shop:
+    """The shop that runs from this data folder. Errors: NotFound with what to do."""
+    try:
+        return msgspec.json.decode((folder / PLACE_FILE).read_bytes(), type=Shop)
+    except (OSError, msgspec.MsgspecError):
+        raise NotFound(f"No shop runs from {folder}. Start one with clew lab run or clew demo.") from None
+
+
+def _database(family: Family, folder: Path, people: world.World, kind: str) -> tuple[postgres.Server | None, dict[str, str]]:
+    # Imported here: argon2 and the service are only needed by the one who starts the shop.
+    from app.lab.services.identity import HASHER
+
+    hashes = {person.id: HASHER.hash(person.password) for person in people.people}
+    if kind == "postgresql":
+        server = postgres.start(family, people, hashes)
+        return server, server.urls
+    path = folder / "shop.sqlite"
+    for stale in folder.glob("shop.sqlite*"):
+        stale.unlink()
+    create_sqlite(str(path), people, hashes)
+    return None, dict.fromkeys(STORES, f"sqlite:///{path}")
+
+
+def await_ready(family: Family, shop: Shop) -> None:
+    """Wait until every service answers. Errors: ChildFailed."""
+    deadline = time.monotonic() + READY_S
+    with httpx.Client(timeout=2.0, trust_env=False, headers=shop.control_headers) as client:
+        waiting = list(shop.urls)
+        while waiting:
+            if failure := family.failure():
+                raise ChildFailed(failure)
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{', '.join(waiting)} did not start within {READY_S:.0f} s.")
+            waiting = [name for name in waiting if not _answers(client, shop.urls[name])]
+            if waiting:
+                time.sleep(0.05)
+
+
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(f"{url}/lab/health").status_code == 204
+    except httpx.HTTPError:
+        return False
