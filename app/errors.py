@@ -5,6 +5,7 @@
     │   └── NotATrace           the bytes are not a trace in any encoding Clew reads
     ├── NotFound                absent, or not for these eyes: the two read the same           404
     ├── Conflict                somebody else changed it first                                 409
+    ├── SignInNeeded            nobody is signed in, or no longer                               401, or the log-in page
     ├── Forbidden               the role does not allow it; names the role that does           403
     ├── EvidenceChanged         stored bytes no longer match their hash                        409
     └── SourceError             a telemetry source failed; carries source and operation        page stays up
@@ -44,6 +45,10 @@ class NotFound(AppError):
 
 class Conflict(AppError):
     """Someone changed the same thing first, or it already exists."""
+
+
+class SignInNeeded(AppError):
+    """The request needs a person and carries no session that still lives."""
 
 
 class Forbidden(AppError):

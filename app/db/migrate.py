@@ -26,7 +26,13 @@ class SchemaMismatch(AppError):
 
 
 async def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
-    """Run the migrations up to `revision`, in one transaction."""
+    """Run the migrations up to `revision`, in one transaction.
+
+    Errors: SchemaMismatch where a newer Clew was here; nothing is changed then.
+    """
+    at = await current(settings)
+    if at is not None and not _knows(at):
+        await check(settings)
     await _run(settings, lambda config: _command("upgrade", config, revision))
 
 
@@ -77,8 +83,7 @@ async def prepare(settings: DatabaseSettings) -> None:
     may = settings.migrate_on_start
     if may is None:
         may = driver_url(settings.url).get_backend_name() == "sqlite"
-    at = await current(settings)
-    if may and at != newest() and (at is None or _knows(at)):
+    if may and await current(settings) != newest():
         await upgrade(settings)
     await check(settings)
 

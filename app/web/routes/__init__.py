@@ -1,1 +1,23 @@
-"""One router per area: ask, call one verb, render."""
+"""One router per area: ask, call one verb, render. Every router of the app is listed here, and nowhere else."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.web.routes import api, auth, front, health, patterns, static
+
+ROUTERS: tuple[APIRouter, ...] = (
+    front.router,
+    auth.router,
+    health.router,
+    static.router,
+    patterns.router,
+    api.router,
+)
+
+# The places of the top bar, in order. Those whose page does not exist are left out when the app is put together.
+PLACES: tuple[tuple[str, str], ...] = (
+    ("Alerts", "/alerts"),
+    ("Search", "/search"),
+    ("Cases", "/cases"),
+)
