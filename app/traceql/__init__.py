@@ -1,1 +1,1 @@
-"""A TraceQL query as a tree: write it, parse it, match it. Pure."""
+"""TraceQL as values: nodes.py holds the tree, write.py and parse.py go to text and back, match.py and metrics.py answer."""
