@@ -1,0 +1,89 @@
+"""An alert as a case keeps it: the instance as its source reported it, with the stretches it was pending and firing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.cases.custody import digest_of
+from app.cases.model import storable
+from app.sources.values import AlertHistory, AlertState, FiringAlert, Interval
+from app.times import UnixNanos
+
+_MAX_LABELS = 64
+_MAX_VALUE = 2_000
+_MAX_INTERVALS = 500  # an alert that flaps: its latest stretches are kept
+
+
+class AlertSnapshot(msgspec.Struct, frozen=True):
+    """One alert instance, frozen. It is known by `fingerprint` (of its labels) and `started_ns`.
+
+    intervals: its history in order, as far as the source still had it; empty where only the present was known.
+    query:     the rule's expression, "" where it was not to be had.
+    read_ns:   when Clew read it from its source.
+    """
+
+    fingerprint: str
+    source: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    state: AlertState
+    started_ns: UnixNanos
+    ended_ns: UnixNanos | None
+    intervals: tuple[Interval, ...]
+    query: str
+    generator_url: str
+    read_ns: UnixNanos
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname", "") or "Unnamed alert"
+
+    @property
+    def severity(self) -> str:
+        return self.labels.get("severity", "")
+
+    @property
+    def summary(self) -> str:
+        return self.annotations.get("summary") or self.annotations.get("description") or ""
+
+
+def snapshot(
+    alert: FiringAlert, *, read_ns: UnixNanos, history: AlertHistory | None = None, query: str = "", fingerprint: str = ""
+) -> AlertSnapshot:
+    """The alert as a case keeps it.
+
+    fingerprint: the id that Clew's own alert list knows it by; without one the source's, else one made of the labels.
+    """
+    labels = _capped(alert.labels)
+    return AlertSnapshot(
+        fingerprint=(fingerprint or alert.fingerprint or digest_of(labels)[:16])[:64],
+        source=alert.source,
+        labels=labels,
+        annotations=_capped(alert.annotations),
+        state=alert.state,
+        started_ns=alert.started_ns,
+        ended_ns=alert.ended_ns,
+        intervals=history.intervals[-_MAX_INTERVALS:] if history else (),
+        query=storable(query)[:20_000],
+        generator_url=storable(alert.generator_url)[:_MAX_VALUE],
+        read_ns=read_ns,
+    )
+
+
+def encode(kept: AlertSnapshot) -> str:
+    return msgspec.json.encode(kept, order="sorted").decode()
+
+
+def digest(encoded: str) -> str:
+    """What the chain of custody holds an encoded snapshot to."""
+    return digest_of({"snapshot": encoded})
+
+
+def decode(text: str | bytes) -> AlertSnapshot:
+    return msgspec.json.decode(text, type=AlertSnapshot)
+
+
+def _capped(words: dict[str, str]) -> dict[str, str]:
+    """Labels come from whoever pushed the alert: their number and length are bounded here, once."""
+    first = sorted(words)[:_MAX_LABELS]
+    return {storable(key)[:200]: storable(words[key])[:_MAX_VALUE] for key in first}
