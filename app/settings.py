@@ -63,6 +63,9 @@ class TempoSettings(SourceSettings):
 
     search_limit: int = Field(500, ge=1, le=100_000, description="Traces asked for in one search request.")
     max_search_window_h: int = Field(168, ge=1, description="Longest range of one search request, in hours.")
+    search_cutoff_s: int = Field(
+        30, ge=0, description="Seconds before now that Tempo does not search yet (its query_end_cutoff)."
+    )
 
 
 class PrometheusSettings(SourceSettings):

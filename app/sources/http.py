@@ -207,8 +207,7 @@ class SourceHttp:
             yield
         except SourceError as error:
             now = self._clock()
-            # A bad query says nothing about the source but that it answers.
-            if isinstance(error, SourceRefused) and error.status in (400, 413, 414, 422):
+            if _answers_all_the_same(error):
                 self._health.answered(now)
             else:
                 self._health.failed(now, str(error))
@@ -359,6 +358,11 @@ class _Retry(Exception):
 def _counts(error: SourceError) -> bool:
     """Does it speak for a source that is down? A 500 or 429 comes from one that is up, and so does any refusal."""
     return isinstance(error, SourceUnavailable) and error.status not in (500, 429) and not isinstance(error, _Crowded)
+
+
+def _answers_all_the_same(error: SourceError) -> bool:
+    """A bad query says nothing about the source but that it is there; wrong credentials or a wrong address do."""
+    return isinstance(error, SourceRefused) and (error.status or 0) >= 400 and error.status not in (401, 403, 404)
 
 
 def _pause(attempt: int, asked_s: float | None) -> float:

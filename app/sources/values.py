@@ -190,6 +190,39 @@ class SearchResult(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class SearchSlice(msgspec.Struct, frozen=True):
+    """One stretch of an exhaustive search. `problem` is "" where every match in it was returned, else why not."""
+
+    start_ns: UnixNanos
+    end_ns: UnixNanos
+    found: int
+    problem: str = ""
+
+
+class CompleteSearch(msgspec.Struct, frozen=True):
+    """All matches in a window, or as many as could be had and the stretches where some are missing.
+
+    traces: each once, newest first.
+    slices: without gap or overlap, oldest first; together the window, widened to whole seconds.
+    """
+
+    traces: tuple[FoundTrace, ...]
+    query: str
+    start_ns: UnixNanos
+    end_ns: UnixNanos
+    slices: tuple[SearchSlice, ...]
+    requests: int
+
+    @property
+    def complete(self) -> bool:
+        return not any(part.problem for part in self.slices)
+
+    @property
+    def missing(self) -> tuple[SearchSlice, ...]:
+        """The stretches in which there are, or may be, more matches than were found."""
+        return tuple(part for part in self.slices if part.problem)
+
+
 class TraceBytes(msgspec.Struct, frozen=True):
     """A trace as received: what evidence keeps.
 
