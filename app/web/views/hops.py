@@ -11,6 +11,8 @@ from app.traces.model import Node
 from app.web import words
 from app.web.views.reading import Reading
 
+_SILENT = (Decision.NO_EVIDENCE, Decision.NOT_REACHED)
+
 
 class Hops:
     """line: hops of the main line, the entry first
@@ -55,8 +57,8 @@ class Hops:
         return sorted(found, key=lambda layer: words.DECISION_ORDER.index(layer.decision))
 
     def own_decision(self, hop: Node) -> LayerDecision | None:
-        """The decision that speaks for the hop: its own service's, where it has no decider of another name."""
-        return next((layer for layer in self.decisions(hop) if not layer.target), None)
+        """The decision that speaks for the hop: the loudest it took itself, none that another decider took for it."""
+        return next((layer for layer in self.decisions(hop) if not layer.target and layer.decision not in _SILENT), None)
 
     def side_calls(self, hop: Node) -> list[Node]:
         """Hops called from this one that are not on the main line."""

@@ -288,8 +288,13 @@ class _Lanes:
 
     def _marks(self) -> Iterator[Mark]:
         by_id, order = self.reading.trace.by_id, words.DECISION_ORDER
-        stated = [layer for layer in self.reading.decisions.values() if layer.decision in order[:4]]
-        for layer in sorted(stated, key=lambda layer: order.index(layer.decision))[:_MARKS]:
+        # The first of a lane's equal decisions stands for its like.
+        stated: dict[tuple[object, ...], LayerDecision] = {}
+        for layer in self.reading.decisions.values():
+            if layer.decision in order[:4]:
+                own = layer.span_id if layer.span_id == self.reading.verdict.span_id else ""
+                stated.setdefault((layer.layer, layer.service, layer.target, layer.decision, own), layer)
+        for layer in sorted(stated.values(), key=lambda layer: order.index(layer.decision))[:_MARKS]:
             node = by_id.get(layer.span_id)
             row = self.row.get((layer.layer, "" if _is_store(layer.layer) else layer.target or layer.service))
             if node is None or row is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.analysis.verdict import Decision, EffectKind, EffectTime, LayerDecision, Outcome, SideEffect
+from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
 from app.web import words
@@ -124,7 +125,7 @@ class _Path:
             return Step("client", "Message from", name, note="nobody waits for an answer")
         saw = verdict.entry.status if verdict.entry else None
         note = f"saw {saw}" if saw is not None else "what it saw is not recorded"
-        return Step("client", "Client", verdict.client_address or "address not known", note=note, who=verdict.principal or "")
+        return Step("client", "Client", verdict.client_address or "not recorded", note=note, who=verdict.principal or "")
 
     def _hop(self, hop: Node) -> Step:
         reading = self.reading
@@ -139,7 +140,7 @@ class _Path:
             kind="decides" if decides and reading.tone in ("deny", "error") else "open" if is_open else "hop",
             layer=self._layer(hop, own),
             name=hop.service,
-            note=self._note(hop, own),
+            note=self._note(hop, own, is_open=is_open),
             decision=own.decision if own is not None else Decision.NO_EVIDENCE if is_open else None,
             tone=reading.tone,
             also=tuple(also[:_ALSO]),
@@ -202,7 +203,8 @@ class _Path:
         node = self.reading.trace.by_id.get(effect.span_id) if effect else None
         if effect is None or node is None:
             return None
-        note = f"{node.span.name}, {self.reading.effect_words(effect, node).lower()} the refusal"
+        distance = format_duration(abs(self.reading.distance_ns(effect, node)))
+        note = f"{node.span.name} ran {distance} after the refusal"
         return Step("through", "Changed", effect.target or node.service, note, tone="deny", href=self._href(effect.span_id))
 
     # --------------------------------------------------------------------------------------------------- their words
@@ -213,18 +215,15 @@ class _Path:
         same = [layer for layer in self.reading.verdict.layers if layer.service == hop.service and not layer.target]
         return words.layer(same[0].layer) if same else "Service"
 
-    def _note(self, hop: Node, own: LayerDecision | None) -> str:
-        notes = []
+    def _note(self, hop: Node, own: LayerDecision | None, *, is_open: bool) -> str:
+        """Why, by whom it was checked, and what the hop did with the refusal."""
+        why = ""
         if own is not None:
             node = self.reading.trace.by_id.get(own.span_id)
-            checked = node.span.name if node is not None and node is not hop else ""
-            notes.append(own.reason or checked)
-        answer = self.reading.answer(hop)
-        if answer:
-            notes.append(answer if not notes or not notes[0] else f"{notes.pop(0)}. {answer}")
-        elif own is None and self.reading.tone == "open":
-            notes.append("its own check, if any, left no span")
-        return ". ".join(note for note in notes if note)
+            why = own.reason or (self.reading.verdict.reason or "" if own is self.reading.deciding() else "")
+            why = why or (node.span.name if node is not None and node is not hop else "")
+        unseen = "Its own check, if any, left no span" if is_open else ""
+        return ". ".join(note for note in (why, self.reading.answer(hop), unseen) if note)
 
     def _leg(self, hop: Node) -> Leg:
         """From whoever called this hop, into it."""
@@ -258,8 +257,9 @@ class _Path:
             own = self.hops.own_decision(call)
             note = own.reason if own is not None and own.reason else status(call.span) and f"answered {status(call.span)}"
             yield Also(call.service, note or "", own.decision if own is not None else None, self._href(call.span.span_id))
+        drawn = (self.reading.verdict.span_id, self.reading.focus if self.reading.tone == "open" else None)
         for layer in self.hops.decisions(hop):
-            if layer.target and layer.span_id != self.reading.verdict.span_id:
+            if layer.target and layer.span_id not in drawn:
                 yield Also(layer.target, layer.reason, layer.decision, self._href(layer.span_id))
 
     def _effects(self, hop: Node) -> Iterator[Also]:

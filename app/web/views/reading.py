@@ -95,12 +95,10 @@ class Reading:
         same = [d for d in self.verdict.layers if d.span_id == self.verdict.span_id]
         return next((d for d in same if d.layer is self.verdict.layer), same[0] if same else None)
 
-    def offset(self, ns: int) -> str:
-        """`+17.4 ms`, `−48.6 ms`: measured from the refusal."""
-        if self.refused_ns is None:
-            return format_duration(ns - self.trace.start_ns)
-        distance = ns - self.refused_ns
-        return f"+{format_duration(distance)}" if distance >= 0 else format_duration(distance)
+    def distance_ns(self, effect: SideEffect, node: Node) -> int:
+        """From the refusal to the effect: to its start where it came later, back to its end where it was done before."""
+        at = self.refused_ns if self.refused_ns is not None else self.trace.start_ns
+        return node.end_ns - at if node.end_ns < at else node.start_ns - at
 
     # --------------------------------------------------------------------------------------------- about one span
 
@@ -146,7 +144,7 @@ class Reading:
         did = words.EFFECT[effect.kind]
         if effect.kind is EffectKind.AUDIT or self.refused_ns is None or effect.when is EffectTime.NO_DENIAL:
             return did
-        distance = format_duration(abs(node.start_ns - self.refused_ns))
+        distance = format_duration(abs(self.distance_ns(effect, node)))
         return f"{did}, {distance} {'after' if effect.when is EffectTime.AFTER_DENIAL else 'before'}"
 
     def proof(self, span_id: str) -> dict[str, str]:

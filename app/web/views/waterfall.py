@@ -185,7 +185,8 @@ def _core(reading: Reading, chosen: str, limit: int, *, only_path: bool = False)
         places += [effect.span_id for effect in verdict.side_effects]
         places += [hop.span_id for hop in verdict.path]
         places += [finding.span_id for finding in verdict.findings]
-        places += [layer.span_id for layer in verdict.layers]
+        # One check per layer and service stands for its like: an export may make thousands of the same.
+        places += {(layer.layer, layer.service): layer.span_id for layer in reversed(verdict.layers)}.values()
     for span_id in dict.fromkeys(places):
         node = known.get(span_id)
         if len(kept) >= limit:
