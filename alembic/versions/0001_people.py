@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("name", name="uq_users_name"),
-        sa.CheckConstraint("role IN ('viewer', 'analyst', 'admin')", name="ck_users_role"),
+        sa.CheckConstraint("role IN ('viewer', 'analyst', 'admin')", name=op.f("ck_users_role")),
     )
     op.create_table(
         "sessions",

@@ -37,8 +37,8 @@ def upgrade() -> None:
         sa.Column("custody_head", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_cases"),
         sa.ForeignKeyConstraint(["assignee_id"], ["users.id"], name="fk_cases_assignee_id_users"),
-        sa.CheckConstraint("status IN ('open', 'contained', 'closed')", name="ck_cases_status"),
-        sa.CheckConstraint("severity IN ('critical', 'warning', 'info')", name="ck_cases_severity"),
+        sa.CheckConstraint("status IN ('open', 'contained', 'closed')", name=op.f("ck_cases_status")),
+        sa.CheckConstraint("severity IN ('critical', 'warning', 'info')", name=op.f("ck_cases_severity")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_cases_status_changed_at", "cases", ["status", "changed_at"])
