@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """`templates`, `static` or `alembic`. A checkout's own folder wins: an editable install carries a stale copy.
+    """`templates`, `static`, `alembic` or `deploy/prometheus`. A checkout's own folder wins: an editable install carries a stale copy.
 
     Errors: FileNotFoundError names the folder: the installation is broken.
     """
@@ -19,4 +19,5 @@ def folder(name: str) -> Path:
     raise FileNotFoundError(f"Clew's folder {name!r} is missing from this installation")
 
 
-_MARKERS = {"templates": "base.html", "static": "css/tokens.css", "alembic": "env.py"}
+_MARKERS = {"templates": "base.html", "static": "css/tokens.css", "alembic": "env.py",
+            "deploy/prometheus": "auth.rules.yml"}  # fmt: skip

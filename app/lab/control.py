@@ -28,12 +28,14 @@ class Faults(msgspec.Struct):
     """What is wrong with a service at the moment.
 
     hang:          it accepts requests and does not answer in time.
+    down:          the load balancer in front of it answers 503 in its place.
     strip_context: the hop in front of it drops the trace headers.
     fail_open:     orders goes on where the policy service does not answer.
     ignore_policy: orders notes a policy denial and goes on.
     """
 
     hang: bool = False
+    down: bool = False
     strip_context: bool = False
     fail_open: bool = False
     ignore_policy: bool = False
@@ -56,8 +58,8 @@ class Controlled:
             request = Request(scope, receive)
             answer = await act(request) if self._allowed(request) else Response(status_code=403)
             return await answer(scope, receive, send)
-        if self._faults.hang:
-            await asyncio.sleep(HANG_S)
+        if self._faults.hang or self._faults.down:
+            await asyncio.sleep(HANG_S if self._faults.hang else 0.0)
             return await Response(status_code=503)(scope, receive, send)
         if self._faults.strip_context:
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in TRACE_HEADERS]}

@@ -36,7 +36,7 @@ def policy_denies(reason: str) -> Expected:
 REFUND_BY_CUSTOMER = policy_denies("subject does not have role support")
 ORDER_TOO_LARGE = policy_denies("an order above 1000.00 needs role wholesale")
 
-# Policy does not answer and orders is set to go on: no layer refused, the check broke.
+# Policy is down and orders is set to go on: no layer refused, the check broke.
 FAILED_OPEN = Expected(200, Outcome.ALLOWED, findings=(FindingKind.FAIL_OPEN,))
 # Policy denies, orders writes it down and goes on: the refund is made all the same.
 IGNORED_DENIAL = Expected(

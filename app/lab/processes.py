@@ -94,7 +94,7 @@ class Family:
                     stdin=subprocess.DEVNULL,
                     stdout=sink,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **(env or {})},
+                    env={**_inherited(), **(env or {})},
                     start_new_session=True,
                     cwd=cwd,
                 )
@@ -145,6 +145,11 @@ def port_taken(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return True
         return False
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without what would set up a child behind its parent's back."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CLEW_", "OTEL_"))}
 
 
 def _last_line(log: Path) -> str:

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import httpx2 as httpx
 import msgspec
 
-from app.errors import SourceUnavailable
+from app.lab.config import IDENTITY
 from app.lab.control import Faults
+from app.lab.control_client import ask
 from app.lab.fleet import Shop
 from app.lab.pace import Pace
 from app.lab.truth import Entities
@@ -64,29 +65,19 @@ class Scene:
     @asynccontextmanager
     async def fault(self, service: str, faults: Faults) -> AsyncIterator[None]:
         """A service is misconfigured or broken in this way until the block ends."""
-        await self._control(service, "/lab/faults", msgspec.json.encode(faults), method="PUT")
+        await ask(self._client, self.shop, service, "/lab/faults", msgspec.json.encode(faults), method="PUT")
         try:
             yield
         finally:
-            await self._control(service, "/lab/faults", msgspec.json.encode(Faults()), method="PUT")
+            await ask(self._client, self.shop, service, "/lab/faults", msgspec.json.encode(Faults()), method="PUT")
 
     async def unlock_everyone(self) -> None:
         """So that an attack that is run again meets the accounts as its truth says."""
-        await self._control("identity", "/lab/reset", b"")
+        await ask(self._client, self.shop, IDENTITY, "/lab/reset")
 
     async def aged_token(self, person: Person, address: str, age_s: int) -> str:
         """A token identity gave this person `age_s` ago, as a thief would have kept it."""
         body = msgspec.json.encode({"login": person.login, "address": address, "age_s": age_s})
-        answer = await self._control("identity", "/lab/token", body)
+        answer = await ask(self._client, self.shop, IDENTITY, "/lab/token", body)
         token: str = msgspec.json.decode(answer)["token"]
         return token
-
-    async def _control(self, service: str, path: str, body: bytes, method: str = "POST") -> bytes:
-        try:
-            answer = await self._client.request(
-                method, self.shop.urls[service] + path, content=body, headers=self.shop.control_headers, timeout=20.0
-            )
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise SourceUnavailable("the shop", path, f"The sample service {service} does not answer.") from error
-        return answer.content

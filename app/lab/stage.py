@@ -15,7 +15,6 @@ from app.lab.pace import Live, Pace
 from app.lab.scene import Scene
 from app.lab.visitor import Journal, Visitor
 from app.lab.world import World
-from app.times import UnixNanos
 
 
 def client() -> httpx.AsyncClient:
@@ -79,9 +78,3 @@ async def ordinary(
         for task in list(under_way):
             with suppress(asyncio.CancelledError, Exception):
                 await task
-
-
-def window(journals: Iterable[Journal]) -> tuple[UnixNanos, UnixNanos]:
-    """First and last moment of what was done."""
-    times = [request.at_ns for journal in journals for request in journal.requests]
-    return min(times), max(times)

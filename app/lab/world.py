@@ -53,20 +53,22 @@ class SampleOrder(msgspec.Struct, frozen=True):
 class World(msgspec.Struct, frozen=True):
     """Everybody and everything the shop starts with.
 
-    regulars: customers who visit. quiet: customers who exist and stay away, so that an attack on them locks nobody out.
+    regulars, support: those who visit and work. quiet, support_on_leave: those who exist and stay away, so that an
+    attack on them disturbs nobody.
     """
 
     seed: int
     regulars: tuple[Person, ...]
     quiet: tuple[Person, ...]
     support: tuple[Person, ...]
+    support_on_leave: tuple[Person, ...]
     admin: Person
     products: tuple[Product, ...]
     orders: tuple[SampleOrder, ...]
 
     @property
     def people(self) -> tuple[Person, ...]:
-        return (*self.regulars, *self.quiet, *self.support, self.admin)
+        return (*self.regulars, *self.quiet, *self.support, *self.support_on_leave, self.admin)
 
     def orders_of(self, person: Person) -> list[SampleOrder]:
         return [order for order in self.orders if order.customer == person]
@@ -94,6 +96,7 @@ def make(seed: int, *, regulars: int = 40, quiet: int = 36, support: int = 4) ->
     # One of those who stay away has chosen a password that every sprayer tries.
     absent = (msgspec.structs.replace(absent[0], password=COMMON_PASSWORDS[1]), *absent[1:])
     agents = tuple(person("support") for _ in range(support))
+    on_leave = (person("support"), person("support"))
     admin = person("support", "admin")
     products = tuple(Product(*row) for row in GOODS)
     orders: list[SampleOrder] = []
@@ -101,7 +104,7 @@ def make(seed: int, *, regulars: int = 40, quiet: int = 36, support: int = 4) ->
         for _ in range(2):
             product, quantity = chance.choice(products[:7]), chance.randint(1, 3)
             orders.append(SampleOrder(1001 + len(orders), customer, product.sku, quantity, product.price_cents * quantity))
-    return World(seed, visiting, absent, agents, admin, products, tuple(orders))
+    return World(seed, visiting, absent, agents, on_leave, admin, products, tuple(orders))
 
 
 def user_hash(login: str, key: str) -> str:

@@ -67,7 +67,7 @@ ATTACKS = {
         ),
         Attack(
             "fail-open",
-            "The policy service hangs and orders is set to go on without it; later it ignores policy's denials.",
+            "The policy service is down and orders is set to go on without it; later orders ignores policy's denials.",
             ("AuthChecksBroken",),
             outages.fail_open,
         ),
@@ -85,6 +85,9 @@ ATTACKS = {
         ),
     )
 }
+
+# Those that break or misconfigure a service while they run, for everybody.
+OUTAGES = frozenset({"fail-open", "identity-outage", "dropped-context"})
 
 
 def named(name: str) -> Attack:

@@ -15,7 +15,7 @@ async def probing(scene: Scene) -> None:
     await scene.unlock_everyone()
     world, chance = scene.world, scene.chance
     customer = world.quiet[1]
-    agent = world.support[-1]
+    agent = world.support_on_leave[1]
     address = f"192.0.2.{chance.randrange(10, 200)}"
     for person in (customer, agent):
         scene.went_for(person.login)

@@ -16,7 +16,7 @@ OUTAGE_WRITES = 5
 
 
 async def fail_open(scene: Scene) -> None:
-    """A customer refunds own orders, which policy denies: first while policy is silent, then while it is not heeded."""
+    """A customer refunds own orders, which policy denies: first while policy is down, then while it is not heeded."""
     await scene.unlock_everyone()
     world, chance = scene.world, scene.chance
     customer = world.quiet[7]
@@ -27,9 +27,9 @@ async def fail_open(scene: Scene) -> None:
         scene.took_over(customer, fraud)
     path = f"/orders/{order.id}/refund"
     await fraud.ask("POST", path, expect.REFUND_BY_CUSTOMER, "refund an own order while policy works")
-    async with scene.fault(POLICY, Faults(hang=True)), scene.fault(ORDERS, Faults(fail_open=True)):
+    async with scene.fault(POLICY, Faults(down=True)), scene.fault(ORDERS, Faults(fail_open=True)):
         for _ in range(FAIL_OPEN_REFUNDS):
-            await fraud.ask("POST", path, expect.FAILED_OPEN, "refund an own order while policy hangs")
+            await fraud.ask("POST", path, expect.FAILED_OPEN, "refund an own order while policy is down")
             await fraud.wait(chance.uniform(0.5, 2.0))
     async with scene.fault(ORDERS, Faults(ignore_policy=True)):
         for _ in range(IGNORED_REFUNDS):

@@ -16,7 +16,7 @@ SPRAY_ACCOUNTS = 44
 
 async def brute_force(scene: Scene) -> None:
     await scene.unlock_everyone()
-    victim = scene.chance.choice(scene.world.support)
+    victim = scene.world.support_on_leave[0]
     attacker = scene.attacker(f"203.0.113.{scene.chance.randrange(5, 250)}", "Mozilla/5.0 (compatible; hydra)")
     scene.went_for(victim.login)
     for attempt in range(BRUTE_FORCE_TRIES):

@@ -1,0 +1,382 @@
+"""Everything on one machine: traces, metrics, a shop with visitors and attackers, and Clew looking at it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import msgspec
+
+from app import paths
+from app.errors import AppError, Conflict, SourceError
+from app.lab import attacks, fleet, incident, metric_history, prometheus, stage, traffic, truth, world
+from app.lab.config import SERVICES
+from app.lab.processes import Child, ChildFailed, Family, port_taken
+from app.lab.recorder import Recorder
+from app.times import now_ns
+from app.traces.model import Span
+from app.traces.otlp import decode
+
+MARKER = "clew-demo.json"
+TRUTH = "ground-truth.jsonl"
+LOGIN = "demo"
+READY_S = 60.0
+EVALUATION_S = 5
+# The first attack is the one that an alert sees soonest; the pause lets its alert end before the same one may come again.
+ROTATION = (
+    "brute-force", "credential-stuffing", "authorization-probing", "expired-token", "password-spraying", "fail-open",
+    "stolen-token", "object-walking", "identity-outage", "dropped-context",
+)  # fmt: skip
+PAUSE_S = 60.0
+VISITS_PER_MINUTE = 8.0
+
+Say = Callable[[str], None]
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """Where each part listens, on 127.0.0.1. `shop` 0 takes a free one."""
+
+    web: int = 8000
+    otlp: int = 4318
+    query: int = 3200
+    prometheus: int = 9090
+    shop: int = 0
+
+    def check(self) -> None:
+        """Errors: Conflict names each taken port and the option that changes it."""
+        options = {"--port": self.web, "--otlp-port": self.otlp, "--query-port": self.query,
+                   "--prometheus-port": self.prometheus, "--shop-port": self.shop}  # fmt: skip
+        taken = [
+            f"port {port} is taken (choose another with {name})" for name, port in options.items() if port and port_taken(port)
+        ]
+        if taken:
+            sentence = "; ".join(taken)
+            raise Conflict(f"{sentence[0].upper()}{sentence[1:]}.")
+
+
+class Options(msgspec.Struct, frozen=True):
+    ports: Ports
+    data: Path
+    cache: Path
+    fresh: bool = False
+    seed: int = 7
+    password: str = ""
+    sqlite: bool = False
+    with_attacks: bool = True
+
+
+class DataFolder:
+    """The demo's folder: one demo at a time, and never a folder that something else made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._lock: int | None = None
+
+    def open(self, *, fresh: bool) -> bool:
+        """Claim the folder; whether it holds an earlier demo's data. Errors: Conflict."""
+        marker = self.path / MARKER
+        if self.path.exists() and any(self.path.iterdir()) and not marker.exists():
+            raise Conflict(f"{self.path} holds other things than a demo's data. Choose another folder with --data.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        self._lock = os.open(marker, os.O_RDWR)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            self._lock = None
+            raise Conflict(f"A demo already runs from {self.path}. Choose another folder with --data.") from None
+        if fresh:
+            for inside in self.path.iterdir():
+                if inside != marker:
+                    shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+        shutil.rmtree(self.logs, ignore_errors=True)
+        return self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether the earlier incident is in: an interrupted first start begins again."""
+        return bool((self.path / MARKER).read_bytes())
+
+    def mark_complete(self, seed: int) -> None:
+        (self.path / MARKER).write_bytes(msgspec.json.encode({"seed": seed}))
+
+    def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+
+class Demo:
+    """One run of the demo. Call `run` from the main thread."""
+
+    def __init__(self, options: Options, meter: Callable[[], metric_history.Meter], say: Say) -> None:
+        self._options = options
+        self._meter = meter
+        self._say = say
+        self._folder = DataFolder(options.data)
+        self._family = Family(self._folder.logs)
+        self._essential: list[Child] = []
+        self._fleet: fleet.Fleet | None = None
+
+    def run(self) -> None:
+        """Until interrupted. Errors: AppError where something did not start or an essential part ended."""
+        self._options.ports.check()
+        reused = self._folder.open(fresh=self._options.fresh)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        try:
+            self._run(reused)
+        except KeyboardInterrupt:
+            self._say("Stopping.")
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._family.stop()
+            if self._fleet:
+                self._fleet.forget()
+            self._folder.close()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _run(self, reused: bool) -> None:
+        options, ports, data = self._options, self._options.ports, self._folder.path
+        if reused:
+            self._say(f"Data of an earlier demo is used again: {data}. clew demo --fresh starts anew.")
+        backend = self._clew("traces", "embedded", "--otlp-port", str(ports.otlp), "--query-port", str(ports.query),
+                             "--data", str(data / "traces"))  # fmt: skip
+        program = prometheus.find(options.cache)
+        if program:
+            metrics = f"127.0.0.1:{ports.query}"
+            prometheus.start(
+                self._family, program, data / "prometheus", port=ports.prometheus, metrics=metrics, interval=f"{EVALUATION_S}s"
+            )
+        else:
+            self._say("Prometheus is not installed and could not be unpacked: the demo runs without metrics and alerts.")
+        web = self._clew("clew", "serve", env=self._settings(bool(program)))
+        self._essential = [backend, web]
+        recorder = Recorder()
+        recorder.start()
+        try:
+            otlp = f"http://127.0.0.1:{ports.otlp}"
+            self._fleet = fleet.start(
+                self._family, data / "shop", otlp_url=otlp if reused else recorder.url, seed=options.seed,
+                gateway_port=ports.shop, sqlite=options.sqlite,
+            )  # fmt: skip
+            self._await(f"http://127.0.0.1:{ports.query}/ready", backend)
+            self._await(f"{self._url}/readyz", web)
+            self._introduce(self._add_user(known=reused), bool(program))
+            if not reused:
+                self._generate_past(recorder, program)
+        finally:
+            recorder.stop()
+        asyncio.run(self._live(bool(program)))
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self._options.ports.web}"
+
+    def _clew(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> Child:
+        return self._family.start(name, [sys.executable, "-m", "app.cli", *arguments], env=env)
+
+    def _settings(self, with_prometheus: bool) -> dict[str, str]:
+        ports = self._options.ports
+        settings = {
+            "CLEW_TEMPO__URL": f"http://127.0.0.1:{ports.query}",
+            "CLEW_DATABASE__URL": f"sqlite:///{self._folder.path / 'clew.db'}",
+            "CLEW_WEB__HOST": "127.0.0.1",
+            "CLEW_WEB__PORT": str(ports.web),
+            "CLEW_WEB__DEMO": "true",
+            "CLEW_WEB__REFRESH_S": "5",
+            "CLEW_ANALYSIS__KNOWN_SERVICES": msgspec.json.encode(list(SERVICES)).decode(),
+        }
+        if with_prometheus:
+            settings["CLEW_PROMETHEUS__URL"] = f"http://127.0.0.1:{ports.prometheus}"
+        return settings
+
+    def _await(self, url: str, child: Child) -> None:
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            if failure := child.failure():
+                raise ChildFailed(failure)
+            try:
+                if httpx.get(url, timeout=2.0, trust_env=False).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        raise ChildFailed(f"{child.name} did not start within {READY_S:.0f} s. Its log: {child.log}")
+
+    def _add_user(self, *, known: bool) -> str:
+        """Create the demo's user, or give it a new password; the password. Errors: ChildFailed."""
+        password = self._options.password or secrets.token_urlsafe(9)
+        arguments = ["password", LOGIN] if known else ["add", LOGIN, "--role", "analyst"]
+        settings = {**os.environ, **self._settings(with_prometheus=False)}
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "app.cli", "user", *arguments, "--password-stdin"],
+            input=password, text=True, capture_output=True, check=False, env=settings,
+        )  # fmt: skip
+        if done.returncode:
+            words = done.stderr.strip().splitlines()
+            raise ChildFailed(f"The demo's user could not be made: {words[-1] if words else 'no reason given'}")
+        return password
+
+    def _introduce(self, password: str, with_prometheus: bool) -> None:
+        shop = self._fleet.shop if self._fleet else None
+        rows = "row-level security of PostgreSQL" if shop and shop.database == "postgresql" else (
+            "SQLite with an authorizer in PostgreSQL's place, which is not installed"
+        )  # fmt: skip
+        lines = [
+            "",
+            f"  Clew       {self._url}",
+            f"  log in as  {LOGIN}   password  {password}",
+            "",
+            "  What to look at",
+            "   1. Alerts: an attack runs now and fires within three minutes; earlier ones have ended." if with_prometheus
+            else "   1. Traces: search for { span.auth.result = \"failure\" }.",
+            "   2. Open an alert, then the first of its traces: who refused, where, and why.",
+            "   3. The earlier incident: guessing, a leaked list of passwords that worked twice, and what the thief did next.",
+            f"   4. Ground truth, to check Clew against: {self._folder.path / TRUTH}",
+            "",
+            f"  The shop's rows are guarded by {rows}. Logs: {self._folder.logs}",
+            "  Ctrl-C stops everything.",
+            "",
+        ]  # fmt: skip
+        for line in lines:
+            self._say(line)
+
+    def _generate_past(self, recorder: Recorder, program: prometheus.Program | None) -> None:
+        """The earlier incident: traces first, since they are what a person can look at, then its metrics and alerts."""
+        assert self._fleet is not None
+        options, shop = self._options, self._fleet.shop
+        people = world.make(options.seed)
+        otlp = f"http://127.0.0.1:{options.ports.otlp}"
+
+        async def traces() -> incident.Recording:
+            recorded = await incident.record(shop, people, recorder, now_ns=now_ns(), seed=options.seed, log=self._log())
+            async with stage.client() as via:
+                await incident.send_telemetry_to(shop, otlp, via)
+                await incident.deliver(recorded.requests, otlp, via)
+            return recorded
+
+        recorded = asyncio.run(traces())
+        ended = dt.datetime.fromtimestamp(recorded.end_ns / 1e9, dt.UTC)
+        self._say(f"{_clock()} The earlier incident is in: {recorded.traces} traces up to {ended:%H:%M} UTC.")
+        if program and program.takes_the_past:
+            self._past_metrics(recorded)
+        elif program:
+            self._say("This Prometheus takes no past samples, so the earlier incident has traces and no alerts.")
+        self._folder.mark_complete(options.seed)
+
+    def _past_metrics(self, recorded: incident.Recording) -> None:
+        ports = self._options.ports
+        spans: list[Span] = [span for request in recorded.requests for span in decode(request.SerializeToString()).spans]
+        series = metric_history.scrapes(
+            spans, self._meter(), instance=f"127.0.0.1:{ports.query}", start_ns=recorded.start_ns, end_ns=recorded.end_ns
+        )
+        book = metric_history.rules(paths.folder("deploy/prometheus") / prometheus.RULES)
+        api = prometheus.Api(f"http://127.0.0.1:{ports.prometheus}")
+        try:
+            count = metric_history.write(
+                api, series, book, start_ns=recorded.start_ns, end_ns=recorded.end_ns, step_s=EVALUATION_S
+            )
+            self._say(f"{_clock()} Its metrics are in, and {count} alerts that have ended.")
+        except SourceError as error:
+            # The traces are there; a demo without past alerts is still one.
+            self._say(f"The earlier incident has no alerts: {error.sentence} {error.detail}".rstrip())
+        finally:
+            api.close()
+
+    def _log(self) -> truth.Log:
+        return truth.Log(self._folder.path / TRUTH)
+
+    async def _live(self, with_prometheus: bool) -> None:
+        """Visitors, attacks in turn, and an eye on the children, until interrupted. Errors: ChildFailed."""
+        assert self._fleet is not None
+        shop, seed = self._fleet.shop, self._options.seed
+        people, log = world.make(seed), self._log()
+        visits = traffic.plan(people, seed + 1, float("inf"), VISITS_PER_MINUTE)
+        async with stage.client() as via, _together() as run:
+            run(stage.ordinary(visits, shop, people, via, log))
+            if self._options.with_attacks:
+                run(self._rotate(shop, people, via, log))
+            if with_prometheus:
+                run(self._announce_alerts())
+            await self._watch_children()
+
+    async def _rotate(self, shop: fleet.Shop, people: world.World, via: httpx.AsyncClient, log: truth.Log) -> None:
+        turn = 0
+        while True:
+            which = attacks.named(ROTATION[turn % len(ROTATION)])
+            self._say(f"{_clock()} Attack: {which.name}. {which.about}")
+            try:
+                await stage.attack(which, shop, people, seed=self._options.seed + turn, log=log, via=via)
+            except AppError as error:
+                self._say(f"{_clock()} The attack broke off: {error.sentence}")
+            turn += 1
+            await asyncio.sleep(PAUSE_S)
+
+    async def _announce_alerts(self) -> None:
+        """Say once when an alert begins to fire."""
+        api = prometheus.Api(f"http://127.0.0.1:{self._options.ports.prometheus}")
+        known: set[str] = set()
+        while True:
+            await asyncio.sleep(2.0)
+            try:
+                alerts = await asyncio.to_thread(api.alerts)
+            except SourceError:
+                continue
+            firing = {_alert_name(alert["labels"]) for alert in alerts if alert["state"] == "firing"}
+            for name in sorted(firing - known):
+                self._say(f"{_clock()} Alert fires: {name}. {self._url}/alerts")
+            known = firing
+
+    async def _watch_children(self) -> None:
+        reported: set[int] = set()
+        while True:
+            for child in self._family.children:
+                failure = child.failure()
+                if failure is None or child.pid in reported:
+                    continue
+                if child in self._essential:
+                    raise ChildFailed(failure)
+                reported.add(child.pid)
+                self._say(f"{_clock()} {failure}")
+            await asyncio.sleep(0.5)
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[Callable[..., None]]:
+    """Background tasks that end with the block. A failing one is an error of the program and surfaces at its end."""
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        yield lambda coroutine: tasks.append(asyncio.create_task(coroutine))
+    finally:
+        for task in tasks:
+            task.cancel()
+        results: Sequence[object] = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+
+def _alert_name(labels: dict[str, str]) -> str:
+    about = labels.get("auth_client_subnet") or labels.get("service_name") or labels.get("instance") or ""
+    return f"{labels['alertname']} ({about})" if about else labels["alertname"]
+
+
+def _clock() -> str:
+    return f"{dt.datetime.now(dt.UTC):%H:%M:%S}"
