@@ -29,17 +29,29 @@ _LOOKALIKE = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 _NAMES = {0x1B: "escape, begins an ANSI sequence", 0x00: "NUL", 0x0D: "carriage return", 0x7F: "delete"}
 
 
-def visible(text: object, limit: int = 2000) -> Markup:
+def visible(text: object, limit: int = 2000, marks: int = 500) -> Markup:
     """Text from telemetry as safe markup: escaped, capped, invisible and look-alike characters marked.
 
     Each mark is `<span class="ctl">` with the character's code, its name in the title; the caller keeps the raw value.
+    After `marks` of them the codes stand as plain text, so that a hostile value cannot blow up a page of many rows.
     """
     whole = str(text)
     shown = whole[:limit]
-    marked = escape(shown) if _is_plain(shown) else _marked(shown)
+    marked = escape(shown) if _is_plain(shown) else _marked(shown, marks)
     if len(whole) > limit:
         marked += Markup('<span class="cut">… {} more characters</span>').format(count(len(whole) - limit))
     return marked
+
+
+def has_tricks(text: str) -> bool:
+    """Whether `visible` would mark something: what is read then differs from what was sent."""
+    return not _is_plain(text) and "<span" in _marked(text[:100_000], 1)
+
+
+def flat(text: object, limit: int = 200) -> str:
+    """The same text for places that hold no markup (a title, a picture's label): tricks as codes in brackets, capped."""
+    whole = str(text)
+    return cut(_coded(whole[: limit + 1]), limit)
 
 
 def cut(text: object, limit: int = 80) -> str:
@@ -123,11 +135,13 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and not _TRICKS.search(text)
 
 
-def _marked(text: str) -> Markup:
+def _marked(text: str, most: int) -> Markup:
     masks = {position for word in _WORD.finditer(text) for position in _masked_letters(word)} if not text.isascii() else set()
     parts: list[Markup] = []
     plain_from = 0
     for position, char in enumerate(text):
+        if len(parts) >= 2 * most:
+            return Markup("").join([*parts, escape(_coded(text[plain_from:]))])
         if position in masks:
             mark = Markup('<span class="ctl ctl--odd" title="{}">{}</span>').format(_name(char), char)
         elif _TRICKS.match(char):
@@ -137,6 +151,10 @@ def _marked(text: str) -> Markup:
         parts += [escape(text[plain_from:position]), mark]
         plain_from = position + 1
     return Markup("").join([*parts, escape(text[plain_from:])])
+
+
+def _coded(text: str) -> str:
+    return _TRICKS.sub(lambda char: f"[{_code(char[0])}]", text)
 
 
 def _masked_letters(word: re.Match[str]) -> list[int]:
@@ -179,6 +197,6 @@ def _code(char: str) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        visible, cut, day, clock, moment, full_time, machine_time, duration, ago, size, count, figure, short_id,
+        visible, flat, cut, day, clock, moment, full_time, machine_time, duration, ago, size, count, figure, short_id,
     )
 }  # fmt: skip
