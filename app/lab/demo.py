@@ -23,7 +23,7 @@ from app import paths
 from app.errors import AppError, Conflict, SourceError
 from app.lab import attacks, fleet, incident, metric_history, prometheus, stage, traffic, truth, world
 from app.lab.config import SERVICES
-from app.lab.processes import Child, ChildFailed, Family, port_taken
+from app.lab.processes import Child, ChildFailed, Family, inherited_environment, port_taken
 from app.lab.recorder import Recorder
 from app.times import now_ns
 from app.traces.model import Span
@@ -189,6 +189,10 @@ class Demo:
     def _url(self) -> str:
         return f"http://127.0.0.1:{self._options.ports.web}"
 
+    @property
+    def _truth(self) -> Path:
+        return self._folder.path / "shop" / TRUTH
+
     def _clew(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> Child:
         return self._family.start(name, [sys.executable, "-m", "app.cli", *arguments], env=env)
 
@@ -224,7 +228,7 @@ class Demo:
         """Create the demo's user, or give it a new password; the password. Errors: ChildFailed."""
         password = self._options.password or secrets.token_urlsafe(9)
         arguments = ["password", LOGIN] if known else ["add", LOGIN, "--role", "analyst"]
-        settings = {**os.environ, **self._settings(with_prometheus=False)}
+        settings = {**inherited_environment(), **self._settings(with_prometheus=False)}
         done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "app.cli", "user", *arguments, "--password-stdin"],
             input=password, text=True, capture_output=True, check=False, env=settings,
@@ -249,7 +253,7 @@ class Demo:
             else "   1. Traces: search for { span.auth.result = \"failure\" }.",
             "   2. Open an alert, then the first of its traces: who refused, where, and why.",
             "   3. The earlier incident: guessing, a leaked list of passwords that worked twice, and what the thief did next.",
-            f"   4. Ground truth, to check Clew against: {self._folder.path / TRUTH}",
+            f"   4. Ground truth, to check Clew against: {self._truth}",
             "",
             f"  The shop's rows are guarded by {rows}. Logs: {self._folder.logs}",
             "  Ctrl-C stops everything.",
@@ -301,7 +305,7 @@ class Demo:
             api.close()
 
     def _log(self) -> truth.Log:
-        return truth.Log(self._folder.path / TRUTH)
+        return truth.Log(self._truth)
 
     async def _live(self, with_prometheus: bool) -> None:
         """Visitors, attacks in turn, and an eye on the children, until interrupted. Errors: ChildFailed."""

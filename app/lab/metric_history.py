@@ -105,7 +105,8 @@ def write(api: Api, series: Sequence[Series], book: Sequence[Rule], *, start_ns:
     step_s: the evaluation interval of the running Prometheus, so that past and present alerts have one rhythm.
     """
     api.write(series)
-    start_s, end_s = start_ns / SECOND, end_ns / SECOND
+    # Up to the last scrape: past it the target is gone, and a rule about absence would speak.
+    start_s, end_s = start_ns / SECOND, (end_ns - SCRAPE_S * SECOND) / SECOND
     for rule in book:
         if rule.record:
             answer = api.range(rule.expr, start_s, end_s, SCRAPE_S)

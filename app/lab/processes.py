@@ -94,7 +94,7 @@ class Family:
                     stdin=subprocess.DEVNULL,
                     stdout=sink,
                     stderr=subprocess.STDOUT,
-                    env={**_inherited(), **(env or {})},
+                    env={**inherited_environment(), **(env or {})},
                     start_new_session=True,
                     cwd=cwd,
                 )
@@ -147,7 +147,7 @@ def port_taken(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
-def _inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
     """This process's environment without what would set up a child behind its parent's back."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("CLEW_", "OTEL_"))}
 
