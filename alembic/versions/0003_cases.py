@@ -170,7 +170,7 @@ def upgrade() -> None:
         _of_case("case_events"),
         sa.UniqueConstraint("case_number", "key", name="uq_case_events_case_number_key"),
     )
-    op.create_index("ix_case_events_case_number_occurred_ns_id", "case_events", ["case_number", "occurred_ns", "id"])
+    op.create_index("ix_case_events_case_number_occurred_ns", "case_events", ["case_number", "occurred_ns"])
     op.create_index("ix_case_events_case_number_trace_id", "case_events", ["case_number", "trace_id"])
     op.create_table(
         "case_custody",

@@ -7,6 +7,7 @@ loaded: each would tell its host that the case is being read.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from app.cases.model import case_name, evidence_name, storable
 from app.errors import InvalidInput
 
 MAX_BYTES = 100_000  # markdown-it needs 1.5 s for this much of its worst input; more would be a way to stall a page
+_MOST_CHIPS = 500  # of one note; a longer list of ids stays text
 _EXCERPT = 160
 
 _TAGS = {"p", "br", "hr", "h3", "h4", "h5", "h6", "strong", "em", "s", "b", "code", "pre", "blockquote",
@@ -48,7 +50,10 @@ _REFERENCE = re.compile(
     r")"
 )
 # Characters that change the reading order or take no place: shown by their code point, or a name could lie about itself.
-_UNSEEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -60,6 +65,9 @@ class Known(msgspec.Struct, frozen=True):
     case: str
     evidence: Mapping[int, str] = {}
     traces: Mapping[str, str] = {}
+
+
+_NO_MORE = object()
 
 
 def accept(text: str) -> str:
@@ -104,17 +112,17 @@ def _markdown() -> MarkdownIt:
 
 
 def _find_references(state: StateCore) -> None:
-    known = state.env.get("known")
+    known, chips = state.env.get("known"), itertools.repeat(None, _MOST_CHIPS)
     for token in state.tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"  # a page has one h1, and h2 for its panels
         if token.type in ("fence", "code_block"):
             token.content = visible(token.content)
         if token.type == "inline" and token.children:
-            token.children = list(_with_references(token.children, known))
+            token.children = list(_with_references(token.children, known, chips))
 
 
-def _with_references(children: Sequence[Token], known: Known | None) -> Iterator[Token]:
+def _with_references(children: Sequence[Token], known: Known | None, chips: Iterator[None]) -> Iterator[Token]:
     in_link = 0
     for child in children:
         in_link += child.nesting if child.type in ("link_open", "link_close") else 0
@@ -123,15 +131,18 @@ def _with_references(children: Sequence[Token], known: Known | None) -> Iterator
         if child.type != "text" or in_link or known is None:
             yield child
         else:
-            yield from _split(child, known)
+            yield from _split(child, known, chips)
 
 
-def _split(token: Token, known: Known) -> Iterator[Token]:
+def _split(token: Token, known: Known, chips: Iterator[None]) -> Iterator[Token]:
+    """The text with its references taken out, for as long as there are chips left."""
     text, done = token.content, 0
     for match in _REFERENCE.finditer(text):
         found = _target(match, known)
         if found is None:
             continue
+        if next(chips, _NO_MORE) is _NO_MORE:
+            break
         length, meta = found
         yield _text(text[done : match.start()])
         yield Token("reference", "", 0, content=match[0][:length], meta=meta)

@@ -2,7 +2,7 @@
 
 The two halves are apart because the first waits for Tempo and the second holds the database:
 
-    capture = await collect(tempo, trace_id)                          no transaction is open
+    capture = await collect(tempo, trace_id, judge=examine)           no transaction is open
     kept = await preserve_trace(db, number, capture, by=person, at=now)
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 from sqlalchemy import delete, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.analysis.examine import examine
+from app.analysis.verdict import Verdict
 from app.cases import evidence, ledger, service, store, timeline
 from app.cases.custody import Action
 from app.cases.evidence import Capture, Item
@@ -47,18 +48,24 @@ class Preserved(msgspec.Struct, frozen=True):
 
 
 async def collect(
-    tempo: TraceSource, trace_id: str, *, query: str = "", window: tuple[UnixNanos, UnixNanos] | None = None
+    tempo: TraceSource,
+    trace_id: str,
+    *,
+    judge: Callable[[Trace], Verdict],
+    query: str = "",
+    window: tuple[UnixNanos, UnixNanos] | None = None,
 ) -> Capture:
     """The trace as its backend has it now, with the verdict on it.
 
+    judge:         what reads a trace, with the house's own rules if it has any; called in a thread for a large one.
     query, window: how it was found, if by a search.
     Errors: NotFound, InvalidInput, SourceError.
     """
     trace, received = await tempo.trace(trace_id)
     if len(received.body) > _INLINE:
-        verdict = await asyncio.to_thread(examine, trace)
+        verdict = await asyncio.to_thread(judge, trace)
     else:
-        verdict = examine(trace)
+        verdict = judge(trace)
     return Capture(received, trace, verdict, query=query or "trace by id", window=window, backend=await _backend(tempo))
 
 

@@ -34,7 +34,7 @@ from app.security.tables import UserRow
 _ITEM_FIELDS = [field.name for field in msgspec.structs.fields(Item)]
 _EVENT_FIELDS = [field.name for field in msgspec.structs.fields(Event)]
 _EVENT_COLUMNS = [getattr(EventRow, name) for name in _EVENT_FIELDS]
-_ORDER = (EventRow.occurred_ns, EventRow.id)
+_ORDER = (EventRow.occurred_ns, EventRow.captured_ns, EventRow.key)  # whole, so that equal cases give equal files
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -145,16 +145,16 @@ async def names_of_people(db: AsyncSession, ids: Sequence[str]) -> dict[str, str
 
 async def cases_of_trace(db: AsyncSession, trace_id: str) -> Sequence[CaseRow]:
     """The cases that a trace belongs to, newest first."""
-    rows = select(CaseRow).join(CaseTraceRow).where(CaseTraceRow.trace_id == trace_id)
-    return (await db.scalars(rows.order_by(CaseRow.number.desc()).limit(50))).all()
+    mine = select(CaseTraceRow.case_number).where(CaseTraceRow.trace_id == trace_id)
+    return (await db.scalars(select(CaseRow).where(CaseRow.number.in_(mine)).order_by(CaseRow.number.desc()).limit(50))).all()
 
 
 async def cases_of_alert(db: AsyncSession, fingerprint: str, started_ns: int | None = None) -> Sequence[CaseRow]:
     """The cases that an alert (one instance of it, where `started_ns` is given) belongs to, newest first."""
-    rows = select(CaseRow).join(CaseAlertRow).where(CaseAlertRow.fingerprint == fingerprint)
+    mine = select(CaseAlertRow.case_number).where(CaseAlertRow.fingerprint == fingerprint)
     if started_ns is not None:
-        rows = rows.where(CaseAlertRow.started_ns == started_ns)
-    return (await db.scalars(rows.order_by(CaseRow.number.desc()).distinct().limit(50))).all()
+        mine = mine.where(CaseAlertRow.started_ns == started_ns)
+    return (await db.scalars(select(CaseRow).where(CaseRow.number.in_(mine)).order_by(CaseRow.number.desc()).limit(50))).all()
 
 
 # What belongs to one case

@@ -172,7 +172,7 @@ class EventRow(Base):
     __tablename__ = "case_events"
     __table_args__ = (
         UniqueConstraint("case_number", "key"),
-        Index("ix_case_events_case_number_occurred_ns_id", "case_number", "occurred_ns", "id"),
+        Index("ix_case_events_case_number_occurred_ns", "case_number", "occurred_ns"),
         Index("ix_case_events_case_number_trace_id", "case_number", "trace_id"),
     )
 

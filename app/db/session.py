@@ -1,6 +1,6 @@
 """The engine, and one transaction per request or job.
 
-    async with database.reading() as db: ...     sees one state; cannot write on SQLite
+    async with database.reading() as db: ...     sees one state; cannot write
     async with database.writing() as db: ...     commits at the end, or leaves nothing behind
 
 SQLite lets one connection write at a time. Rather than meet "database is locked" under load, writers queue for the one
@@ -39,9 +39,11 @@ class Database:
             self._writer = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections=1)
             self._reader = sqlite_engine(self.url, begin="BEGIN", connections=_READERS, read_only=True)
         else:
-            self._writer = self._reader = create_async_engine(
+            self._writer = create_async_engine(
                 self.url, pool_size=10, max_overflow=10, pool_timeout=_PATIENCE_S, pool_pre_ping=True
             )
+            # As on SQLite: every question of one block is answered from the same state, and nothing can be written.
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._write = async_sessionmaker(self._writer, expire_on_commit=False)
         self._read = async_sessionmaker(self._reader, expire_on_commit=False, autoflush=False)
 

@@ -110,6 +110,12 @@ def test_code_links_and_longer_words_keep_their_ids(text):
     assert f"/traces/{TRACE}" not in notes.render(text, KNOWN)
 
 
+def test_a_list_of_ids_becomes_chips_up_to_a_bound():
+    html = notes.render("\n\n".join(["E3"] * 600), KNOWN)
+    assert len(links(html)) == 500
+    assert parsed(html).text.count("E3") == 600
+
+
 def test_web_addresses_become_links_without_the_full_stop():
     html = notes.render("(see https://wiki.example/a_(b)) or http://x.example/y.", KNOWN)
     assert links(html) == ["https://wiki.example/a_(b)", "http://x.example/y"]
