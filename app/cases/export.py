@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.cases import formats, ledger, store
 from app.cases.custody import Action, Link
-from app.cases.formats import Format, Sheet
-from app.cases.model import case_name
+from app.cases.formats import Sheet
+from app.cases.model import Format, case_name
 from app.cases.store import Filter
 from app.cases.timeline import Event
 from app.security.audit import Act

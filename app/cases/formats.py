@@ -9,7 +9,6 @@ Source: RFC 4180 for CSV; Timesketch's reader (timesketch/lib/utils.py) for what
 from __future__ import annotations
 
 import csv
-import enum
 import io
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeAlias
@@ -18,19 +17,13 @@ import msgspec
 import orjson
 
 from app.analysis.verdict import Decision, Outcome
-from app.cases.model import evidence_name
+from app.cases.model import Format, evidence_name
 from app.cases.timeline import Event
 from app.times import iso
 
 _BATCH = 64 * 1024
 
 Row: TypeAlias = dict[str, "str | int | bool | list[str] | None"]
-
-
-class Format(enum.StrEnum):
-    CSV = "csv"
-    JSONL = "jsonl"
-    TIMESKETCH_CSV = "timesketch-csv"
 
 
 class Sheet(msgspec.Struct, frozen=True):

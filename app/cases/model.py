@@ -34,6 +34,14 @@ class Tlp(enum.StrEnum):
     CLEAR = "TLP:CLEAR"
 
 
+class Format(enum.StrEnum):
+    """The files that a timeline can be given out as."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    TIMESKETCH_CSV = "timesketch-csv"
+
+
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
 MAX_DETAIL = 20_000

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "user": "app.cli.user",
     "db": "app.cli.db",
     "explain": "app.cli.explain",
+    "export": "app.cli.export",
     "embedded": "app.cli.embedded",
     "lab": "app.cli.lab",
     "demo": "app.cli.demo",

@@ -14,7 +14,7 @@ from support import timesketch_reader as timesketch
 from support.case_samples import INES, NOW
 
 from app.cases import export, preserve, service, store, verification
-from app.cases.formats import Format
+from app.cases.model import Format
 from app.cases.store import Filter
 from app.cases.tables import EventRow
 from app.db.base import new_id

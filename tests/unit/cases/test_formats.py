@@ -15,7 +15,8 @@ from support import timesketch_reader as timesketch
 
 from app.analysis.verdict import Confidence, Layer, Outcome
 from app.cases import evidence, formats, timeline
-from app.cases.formats import Format, Sheet
+from app.cases.formats import Sheet
+from app.cases.model import Format
 from app.cases.timeline import Event, Kind
 from app.times import from_datetime, iso
 
