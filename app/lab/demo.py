@@ -85,7 +85,10 @@ class DataFolder:
         self._lock: int | None = None
 
     def open(self, *, fresh: bool) -> bool:
-        """Claim the folder; whether it holds an earlier demo's data. Errors: Conflict."""
+        """Claim the folder; whether it holds an earlier demo's data. What an interrupted first start left is removed.
+
+        Errors: Conflict.
+        """
         marker = self.path / MARKER
         if self.path.exists() and any(self.path.iterdir()) and not marker.exists():
             raise Conflict(f"{self.path} holds other things than a demo's data. Choose another folder with --data.")
@@ -98,16 +101,17 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
             raise Conflict(f"A demo already runs from {self.path}. Choose another folder with --data.") from None
-        if fresh:
+        if fresh or not self.complete:
             for inside in self.path.iterdir():
                 if inside != marker:
                     shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+            marker.write_bytes(b"")
         shutil.rmtree(self.logs, ignore_errors=True)
         return self.complete
 
     @property
     def complete(self) -> bool:
-        """Whether the earlier incident is in: an interrupted first start begins again."""
+        """Whether the earlier incident is in."""
         return bool((self.path / MARKER).read_bytes())
 
     def mark_complete(self, seed: int) -> None:

@@ -12,7 +12,7 @@ from app.lab.world import Person
 
 FAIL_OPEN_REFUNDS = 16
 IGNORED_REFUNDS = 6
-OUTAGE_WRITES = 5
+OUTAGE_WRITES = 4
 
 
 async def fail_open(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import argon2
@@ -55,21 +56,22 @@ class AgedToken(msgspec.Struct, frozen=True):
 class Lockout:
     """Counts failures per account and locks it for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._failures: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
         self._guard = threading.Lock()
 
     def locked(self, account_id: str) -> bool:
         with self._guard:
-            return self._locked_until.get(account_id, 0.0) > time.monotonic()
+            return self._locked_until.get(account_id, 0.0) > self._clock()
 
     def failed(self, account_id: str) -> None:
         with self._guard:
             self._failures[account_id] = self._failures.get(account_id, 0) + 1
             if self._failures[account_id] >= LOCK_AFTER:
                 self._failures[account_id] = 0
-                self._locked_until[account_id] = time.monotonic() + LOCK_S
+                self._locked_until[account_id] = self._clock() + LOCK_S
 
     def succeeded(self, account_id: str) -> None:
         with self._guard:
