@@ -58,12 +58,13 @@ class Telemetry:
     def __init__(self, config: ServiceConfig) -> None:
         # Read once by the instrumentations, so it has to stand before any of them starts.
         os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "" if config.name in OLD_HTTP_NAMES else "http,database"
-        attributes = {
+        attributes: dict[str, str | int] = {
             "service.name": config.name,
             "service.namespace": "shop",
             "service.version": __version__,
             "service.instance.id": f"{config.name}-1",
             "deployment.environment.name": "lab",
+            "process.pid": os.getpid(),
         }
         if config.store_description:
             attributes["lab.store"] = config.store_description

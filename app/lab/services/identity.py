@@ -11,6 +11,7 @@ import fastapi
 import msgspec
 from fastapi.responses import JSONResponse
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -157,7 +158,9 @@ def create(config: ServiceConfig, faults: Faults) -> tuple[fastapi.FastAPI, dict
 
     async def aged_token(request: Request) -> Response:
         wanted = msgspec.json.decode(await request.body(), type=AgedToken)
-        account = directory.find(wanted.login)
+        # The lab's own question is no part of any trace.
+        with suppress_instrumentation():
+            account = directory.find(wanted.login)
         if account is None:
             return Response(status_code=404)
         return JSONResponse({"token": token_for(account, wanted.address, wanted.age_s)})
