@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 import app
 from app import paths
@@ -21,10 +22,10 @@ from app.web import errors, render
 from app.web.assets import Assets
 from app.web.clients import Clients
 from app.web.deps import Access
-from app.web.middleware import Context, Origin, Rescue
+from app.web.middleware import BodyLimit, Context, Origin, Rescue
 from app.web.routes import PLACES, ROUTERS
 
-_LARGEST_BODY = 32 * 2**20  # an uploaded evidence file; smaller bounds stand with their routes
+_LARGEST_BODY = 32 * 2**20  # room for an uploaded evidence file
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=_LARGEST_BODY,
+        redirect_slashes=False,
     )
     application.state.settings = settings
     application.state.assets = Assets(paths.folder("static"))
@@ -63,32 +64,43 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         application.include_router(router)
     errors.install(application)
-    known = {route.path for route in routes(application)}
+    table = endpoints(application)
+    known = {endpoint.path for endpoint in table}
     application.state.places = tuple((label, href) for label, href in PLACES if href in known)
 
     public_host = urlsplit(settings.web.public_url).netloc
-    # Added last, wraps first: a request passes Context, Rescue, Origin.
+    # Added last, wraps first: a request passes Context, Rescue, Origin, BodyLimit.
+    application.add_middleware(BodyLimit, most=_LARGEST_BODY, answer=errors.answer)
     application.add_middleware(Origin, trusted_hosts={public_host} if public_host else set(), answer=errors.answer)
     application.add_middleware(Rescue, answer=errors.answer)
     application.add_middleware(Context, trusted=proxies.networks(settings.security.trusted_proxies))
 
-    undeclared = [f"{sorted(route.methods or ())} {route.path}" for route in routes(application) if access(route) is None]
+    undeclared = [f"{' '.join(endpoint.methods)} {endpoint.path}" for endpoint in table if endpoint.access is None]
     if undeclared:
         raise RuntimeError(f"these routes do not say who may call them: {', '.join(undeclared)}")
     return application
 
 
-def routes(application: FastAPI) -> list[APIRoute]:
-    """Every route of the app."""
-    return [route for route in application.routes if isinstance(route, APIRoute)]
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """A row of the route table. `access` is None where the route does not say who may call it."""
+
+    path: str
+    methods: tuple[str, ...]
+    access: Access | None
 
 
-def access(route: APIRoute) -> Access | None:
-    """What a route declares about who may call it; None where it says nothing."""
+def endpoints(application: FastAPI) -> list[Endpoint]:
+    """Every route of the app. What is not a handler of ours (a mounted app, say) counts as undeclared."""
 
-    def search(dependant: Dependant) -> Access | None:
+    def declared(dependant: Dependant | None) -> Access | None:
+        if dependant is None:
+            return None
         if isinstance(dependant.call, Access):
             return dependant.call
-        return next((found for inner in dependant.dependencies if (found := search(inner))), None)
+        return next((found for inner in dependant.dependencies if (found := declared(inner))), None)
 
-    return search(route.dependant)
+    return [
+        Endpoint(context.path or "", tuple(sorted(context.methods or ())), declared(getattr(context, "dependant", None)))
+        for context in iter_route_contexts(application.routes)
+    ]

@@ -79,12 +79,14 @@ def alert_chart(
     Units: window and all times in Unix nanoseconds; values as the rule has them.
     Shape: any number of series; of more than twelve the twelve with the highest peaks are drawn (the page says so).
     """
+    if threshold is not None and not math.isfinite(threshold):
+        threshold = None
     drawn = sorted(series, key=_peak, reverse=True)[:_MOST_SERIES]
     data = [_line(one, index, alone=len(drawn) == 1) for index, one in enumerate(drawn)]
     if exemplars:
         data.append(_exemplars(exemplars, window))
     shapes, annotations = _states(intervals, window)
-    if threshold is not None and math.isfinite(threshold):
+    if threshold is not None:
         shapes.append(
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": threshold, "y1": threshold,
              "line": {"color": "$ink", "width": 1, "dash": "5px,4px"}}

@@ -3,6 +3,7 @@
 Context   who is really asking (trusted proxies), the request's id, secure headers, one log line
 Rescue    an error nobody foresaw becomes a page that says so, and a traceback in the log
 Origin    unsafe methods only from our own pages
+BodyLimit no more of a body than Clew takes, announced or not
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,6 +91,36 @@ class Rescue:
                 raise  # too late for words: the server cuts the connection, so that half an answer is not taken for all
             response = await self.answer(request, error)
             await response(scope, receive, send)
+
+
+class BodyLimit:
+    """FastAPI's own limit answers from outside this app, without our words and headers; this one is an error like others."""
+
+    def __init__(self, app: ASGIApp, *, most: int, answer: Answer) -> None:
+        self.app = app
+        self.most = most
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > self.most:
+            response = await self.answer(Request(scope, receive), HTTPException(413))
+            await response(scope, receive, send)
+            return
+        taken = 0
+
+        async def receive_counting() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.most:
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, receive_counting, send)
 
 
 class Origin:

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, PrimaryKeyConstraint, text
 
 import app
 from app import times
@@ -62,9 +62,11 @@ async def test_constraints_have_the_names_of_the_convention(database_url):
             await connection.run_sync(found.reflect)
     finally:
         await database.close()
+    is_sqlite = database_url.startswith("sqlite")
     for name, table in Base.metadata.tables.items():
         built = {one.name for one in found.tables[name].constraints}
-        wanted = {one.name for one in table.constraints}
+        # SQLite writes the key of an AUTOINCREMENT into its column, without a name, and never drops it alone.
+        wanted = {one.name for one in table.constraints if not (is_sqlite and isinstance(one, PrimaryKeyConstraint))}
         assert wanted <= built, name
 
 

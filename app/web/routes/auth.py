@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -73,10 +72,11 @@ async def sign_out(request: Request, db: Db, who: Who, now: UtcNow) -> Response:
 
 def local_path(target: str) -> str:
     """Where to go after the door: a path of this server, or its front page. Another site's address is never followed."""
-    parts = urlsplit(target) if target.isprintable() and "\\" not in target else urlsplit("")
-    if parts.scheme or parts.netloc or not parts.path.startswith("/") or parts.path.startswith(("//", "/login", "/logout")):
+    path = target.partition("#")[0]
+    # Browsers read "//host" and "/\\host" as another host's address, and drop tabs and newlines before they look.
+    if not path.startswith("/") or path.startswith(("//", "/login", "/logout")) or "\\" in path or not path.isprintable():
         return "/"
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return path
 
 
 async def _view(
