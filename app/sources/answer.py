@@ -25,21 +25,24 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        return self.body[:ERROR_BYTES].decode("utf-8", "replace")
+        """What an error says, as sent: clean it before it is shown. "" for a web page, which says nothing of use."""
+        return "" if "html" in self.media_type else self.body[:ERROR_BYTES].decode("utf-8", "replace")
 
 
-# A client's reading of an answer its API means as an error: (answer, operation, words) to the error, or None for the
-# general reading. `words` is the answer's text, cleaned.
-Refusal = Callable[[Answer, str, str], SourceError | None]
+Clean = Callable[[str], str]
+
+# A client's reading of an answer that its API means as an error, or None for the general reading. It is given the
+# answer, the operation, and what makes the source's words fit to show.
+Refusal = Callable[[Answer, str, Clean], SourceError | None]
 
 
-def no_reading(answer: Answer, operation: str, words: str) -> SourceError | None:
+def no_reading(answer: Answer, operation: str, clean: Clean) -> SourceError | None:
     return None
 
 
-def general_refusal(source: str, answer: Answer, operation: str, words: str) -> SourceError:
+def general_refusal(source: str, answer: Answer, operation: str, clean: Clean) -> SourceError:
     """What a status means whatever the API."""
-    status = answer.status
+    status, words = answer.status, clean(answer.text)
     if status == 429:
         wait = f" It asks to wait {answer.retry_after_s:.0f} s." if answer.retry_after_s else ""
         sentence = f"{source} is asked too much at the moment (429).{wait}"

@@ -37,6 +37,7 @@ T = TypeVar("T")
 Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
 
 _OK = frozenset({200})
+_OK_OR_EMPTY = frozenset({200, 204})
 _BUSY = frozenset({429, 502, 503, 504})
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,255}")  # httpx percent-encodes what cannot be in a name instead of refusing it
 DECODE_INLINE = 1_000_000  # bytes; decoding more would hold up the event loop
@@ -156,13 +157,20 @@ class SourceHttp:
         *,
         operation: str,
         form: bool = False,
+        empty: T | None = None,
         deadline_s: float | None = None,
     ) -> T:
-        """The answer to a request, decoded as `shape`. form: send the parameters as a POST form, for long ones."""
-        call = _Call("POST" if form else "GET", path, tuple(_pairs(params)), operation)
+        """The answer to a request, decoded as `shape`.
+
+        form:  send the parameters as a POST form, for long ones.
+        empty: what an answer without content (204) stands for, where the API has one.
+        """
+        statuses = _OK if empty is None else _OK_OR_EMPTY
+        call = _Call("POST" if form else "GET", path, tuple(_pairs(params)), operation, statuses=statuses)
         client = self._usable(operation)
         async with self._watched():
-            return await self.decode(await self._ask(client, call, deadline_s), shape, operation)
+            answer = await self._ask(client, call, deadline_s)
+            return empty if empty is not None and answer.status == 204 else await self.decode(answer, shape, operation)
 
     async def probe(self, path: str, *, operation: str) -> Answer:
         """Whatever answers at `path`, once: past the breaker, without effect on health, any status but a redirect."""
@@ -322,8 +330,8 @@ class SourceHttp:
         )
 
     def _refuse(self, answer: Answer, operation: str) -> NoReturn:
-        words = "" if "html" in answer.media_type else self.clean(answer.text)
-        error = self._refusal(answer, operation, words) or general_refusal(self.source, answer, operation, words)
+        error = self._refusal(answer, operation, self.clean)
+        error = error or general_refusal(self.source, answer, operation, self.clean)
         error.status = answer.status
         if answer.status in _BUSY and isinstance(error, SourceUnavailable):
             raise _Retry(error, answer.retry_after_s)

@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from app.errors import InvalidInput, NotATrace, NotFound, SourceError, SourceRefused, SourceUnavailable
 from app.settings import TempoSettings
-from app.sources.answer import Answer
+from app.sources.answer import Answer, Clean
 from app.sources.http import DECODE_INLINE, SourceHttp
 from app.sources.tempo_wire import (
     BuildAnswer,
@@ -343,8 +343,9 @@ def _absent(trace_id: str) -> NotFound:
     return NotFound(f"Tempo holds no trace {trace_id}: never sampled, not there yet, or older than Tempo keeps.")
 
 
-def _refusal(answer: Answer, operation: str, words: str) -> SourceError | None:
+def _refusal(answer: Answer, operation: str, clean: Clean) -> SourceError | None:
     """What Tempo's plain-text errors mean; before 2.7 and 3.0 some refusals come as 500."""
+    words = clean(answer.text)
     lower = words.lower()
     if answer.status in (422, 500) and ("exceeds max size" in lower or "max size of trace" in lower):
         sentence = "The trace is larger than Tempo returns (its max_bytes_per_trace)."

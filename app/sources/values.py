@@ -100,6 +100,17 @@ class Exemplar(msgspec.Struct, frozen=True):
     series: dict[str, str]
 
 
+class ExemplarResult(msgspec.Struct, frozen=True):
+    """Exemplars that name a trace, oldest first; they are rate-limited samples, so that their absence proves nothing.
+
+    storage: is exemplar storage switched on? None where the server does not tell. Without it every answer is empty.
+    """
+
+    exemplars: tuple[Exemplar, ...]
+    storage: bool | None = None
+    warnings: tuple[str, ...] = ()
+
+
 class Rule(msgspec.Struct, frozen=True):
     """An alerting or recording rule as loaded now. Labels and annotations hold unexpanded templates."""
 
@@ -137,6 +148,22 @@ class Silence(msgspec.Struct, frozen=True):
 class AlertGroup(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     receiver: str
+    alerts: tuple[FiringAlert, ...]
+
+
+class WebhookNotification(msgspec.Struct, frozen=True):
+    """One notification of Alertmanager about a group of alerts. Each alert has its own state; the group's is not theirs.
+
+    truncated_alerts: members left out because the receiver's `max_alerts` was reached.
+    """
+
+    receiver: str
+    group_key: str
+    group_labels: dict[str, str]
+    common_labels: dict[str, str]
+    common_annotations: dict[str, str]
+    external_url: str
+    truncated_alerts: int
     alerts: tuple[FiringAlert, ...]
 
 
