@@ -21,7 +21,7 @@ def serve(
     """Run the web application; settings come from CLEW_* variables and the file CLEW_CONFIG names."""
     import uvicorn
 
-    from app import logs
+    from app.web import logs
     from app.cli.settings import load
     from app.main import create_app
 
