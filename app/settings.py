@@ -146,6 +146,9 @@ class AnalysisSettings(_Section):
     labels_file: Path | None = Field(
         None, description="YAML file with a house's own alert labels and the attributes they speak of."
     )
+    traces_per_alert: int = Field(
+        500, ge=10, le=10_000, description="Most traces behind one alert that are fetched and judged; all are counted."
+    )
     known_services: list[str] = Field(
         default_factory=list, description="Services that send spans, so that a hop without one is known to be missing."
     )

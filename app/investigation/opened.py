@@ -1,0 +1,96 @@
+"""A trace opened: fetched, built, judged, and kept for a moment, because a page asks for its parts one after another.
+
+Few and short: a trace of 100,000 spans is hundreds of megabytes, and a trace still being written must not be shown old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from app.analysis.verdict import Verdict
+from app.sources.values import TraceBytes
+from app.traces.model import Trace
+
+T = TypeVar("T")
+
+Fetch = Callable[[str], Awaitable[tuple[Trace, TraceBytes]]]
+Judge = Callable[[Trace], Verdict]
+
+_INLINE = 300  # spans that are judged sooner than a thread is handed the work
+
+
+class Opened:
+    """One trace with its bytes and its verdict."""
+
+    def __init__(self, trace: Trace, received: TraceBytes, verdict: Verdict) -> None:
+        self.trace = trace
+        self.received = received
+        self.verdict = verdict
+        self._derived: dict[str, Any] = {}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes as received."""
+        return hashlib.sha256(self.received.body).hexdigest()
+
+    def derived(self, name: str, make: Callable[[], T]) -> T:
+        """What a page works out from the trace, kept as long as the trace is."""
+        if name not in self._derived:
+            self._derived[name] = make()
+        found: T = self._derived[name]
+        return found
+
+
+class OpenTraces:
+    """Opens traces by id.
+
+    keep_s:     how long one is kept after it was fetched
+    most_spans: kept at once, all traces together; the one just opened is always kept
+    """
+
+    def __init__(self, fetch: Fetch, judge: Judge, *, keep_s: float = 60, most_spans: int = 150_000) -> None:
+        self._fetch = fetch
+        self._judge = judge
+        self._keep_s = keep_s
+        self._most_spans = most_spans
+        self._kept: dict[str, Opened] = {}
+        self._under_way: dict[str, asyncio.Task[Opened]] = {}
+
+    async def open(self, trace_id: str, *, fresh: bool = False) -> Opened:
+        """The trace with its verdict; `fresh` asks the source again.
+
+        Errors: NotFound, InvalidInput, SourceError as the source's client raises them.
+        """
+        kept = None if fresh else self._kept.get(trace_id)
+        if kept is not None:
+            return kept
+        task = self._under_way.get(trace_id)
+        if task is None:
+            task = self._under_way[trace_id] = asyncio.create_task(self._open(trace_id))
+            task.add_done_callback(lambda _: self._under_way.pop(trace_id, None))
+        # Shielded: one reader who leaves must not take the trace from another who waits for it.
+        return await asyncio.shield(task)
+
+    async def judged(self, trace: Trace, received: TraceBytes) -> Opened:
+        """A trace that is already here, such as an uploaded one. It is not kept."""
+        if len(trace) <= _INLINE:
+            return Opened(trace, received, self._judge(trace))
+        return Opened(trace, received, await asyncio.to_thread(self._judge, trace))
+
+    async def _open(self, trace_id: str) -> Opened:
+        trace, received = await self._fetch(trace_id)
+        opened = await self.judged(trace, received)
+        self._kept.pop(trace_id, None)
+        self._kept[trace_id] = opened
+        while len(self._kept) > 1 and sum(len(one.trace) for one in self._kept.values()) > self._most_spans:
+            del self._kept[next(iter(self._kept))]
+        asyncio.get_running_loop().call_later(self._keep_s, self._forget, trace_id, opened)
+        return opened
+
+    def _forget(self, trace_id: str, opened: Opened) -> None:
+        if self._kept.get(trace_id) is opened:
+            del self._kept[trace_id]
