@@ -18,6 +18,7 @@ class Asked:
     find:    only spans that hold this text
     start:   the row of the complete list to begin at; None shows the overview
     alert:   the alert that led here, for the way back and the traces before and after
+    base:    where the page lives, if not under its trace id: an uploaded trace has an address of its own
     """
 
     trace_id: str
@@ -27,6 +28,7 @@ class Asked:
     find: str = ""
     start: int | None = None
     alert: str = ""
+    base: str = ""
 
     @property
     def is_filtered(self) -> bool:
@@ -39,7 +41,7 @@ class Asked:
 
     @property
     def path(self) -> str:
-        return f"/traces/{self.trace_id}"
+        return self.base or f"/traces/{self.trace_id}"
 
     @property
     def query(self) -> str:

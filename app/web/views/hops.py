@@ -79,8 +79,10 @@ class Hops:
 
 
 def doors_passed(hops: Hops) -> int:
-    """How many different layers let the request through before it was refused."""
+    """How many different layers let the request through before another refused it."""
     reading = hops.reading
+    deciding = reading.deciding()
+    shut = (deciding.layer, deciding.service) if deciding is not None else None
     by_id = reading.trace.by_id
     passed = {
         (layer.layer, layer.service)
@@ -89,4 +91,4 @@ def doors_passed(hops: Hops) -> int:
         and (node := by_id.get(layer.span_id)) is not None
         and (reading.refused_ns is None or node.start_ns < reading.refused_ns)
     }
-    return len(passed)
+    return len(passed - {shut})

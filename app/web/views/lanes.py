@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from app.analysis.verdict import Decision, EffectKind, Layer, LayerDecision
+from app.analysis.verdict import Decision, EffectKind, Layer, LayerDecision, Outcome
 from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
@@ -61,12 +61,16 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Mark:
-    """A sign on a lane: a decision, or a side effect (`decision` None). label: a word beside it, "" for none."""
+    """A sign on a lane: a decision, or a side effect (`decision` None).
+
+    label: a word beside it, "" for none; it begins at `label_x`, or ends there where it stands to the left
+    """
 
     x: float
     y: int
     decision: Decision | None
     label: str = ""
+    label_x: float = 0.0
     label_left: bool = False
 
 
@@ -119,7 +123,8 @@ class _Lanes:
             strokes=tuple(self._thread()) if self.reading.tone else (),
             marks=tuple(self._marks()),
             tells=self._tells(),
-            tone=self.reading.tone,
+            # A refusal that nobody heeded did not travel back: the answer is drawn as any other.
+            tone="" if self.reading.verdict.outcome is Outcome.BYPASSED else self.reading.tone,
             more=len(self.drafts) - len(self.kept),
         )
 
@@ -302,13 +307,17 @@ class _Lanes:
             deciding = self.reading.is_deciding(node)
             label = self.reading.decided if deciding else "unknown" if layer.decision is Decision.UNKNOWN else ""
             x = self.axis.x(node.end_ns)
-            yield Mark(x, _middle(row), layer.decision, label, label_left=x > 85)
+            yield Mark(x, _middle(row), layer.decision, label, x, label_left=x > 85)
         shown = [e for e in self.reading.verdict.side_effects if e.span_id in by_id][:_EFFECTS]
         for effect in shown:
             changed = by_id[effect.span_id]
             row = self._row(changed)
             if row is not None:
-                yield Mark(self.axis.x(changed.end_ns), _middle(row), None, effect.target[:24], label_left=True)
+                bar = self.axis.bar(changed.start_ns, changed.end_ns)
+                # Left of its bar, where there is room.
+                left = bar.x > 20
+                label_x = bar.x if left else bar.x + bar.width
+                yield Mark(self.axis.x(changed.end_ns), _middle(row), None, effect.target[:24], label_x, label_left=left)
 
     def _tells(self) -> str:
         """The finding in words: the picture's label for those who cannot see it."""

@@ -13,7 +13,7 @@ from app.traces.model import Node, SpanKind
 from app.web import words
 from app.web.views.asked import Asked
 from app.web.views.hops import Hops, doors_passed
-from app.web.views.reading import Reading
+from app.web.views.reading import Reading, where
 from app.web.views.rows import detail, status
 
 _ACROSS = 5  # more steps than this do not fit side by side at 1,200 px and run downwards
@@ -90,8 +90,10 @@ def path(reading: Reading, hops: Hops, asked: Asked) -> PathView | None:
         return None
     pairs = tuple(_Path(reading, hops, asked).pairs())
     back = {"deny": "refusal on its way back", "open": "refusal of unknown origin", "error": "failure on its way back"}
+    came_back = any(pair.leg is not None and pair.leg.back and pair.leg.tone for pair in pairs)
     steps = sum(pair.step is not None for pair in pairs)
-    return PathView(_lead(reading, hops), pairs, steps > _ACROSS, reading.tone, back.get(reading.tone, ""))
+    down = steps > _ACROSS
+    return PathView(_lead(reading, hops), pairs, down, reading.tone, back.get(reading.tone, "") if came_back else "")
 
 
 class _Path:
@@ -100,6 +102,7 @@ class _Path:
         self.hops = hops
         self.asked = asked
         self.effects = self._effects_by_hop()
+        self._entry_id = reading.entry.span.span_id if reading.entry is not None else ""
 
     def pairs(self) -> Iterator[Pair]:
         yield Pair(None, self._client())
@@ -227,12 +230,12 @@ class _Path:
 
     def _leg(self, hop: Node) -> Leg:
         """From whoever called this hop, into it."""
-        answered = status(hop.span)
+        answered, tone = status(hop.span), self._back_tone(hop)
         deciding = self.reading.deciding()
         decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
-        if decides and deciding is not None and answered and answered[0] == "2" and self.reading.tone in ("deny", "error"):
+        if decides and deciding is not None and tone and answered.startswith("2"):
             answered = f"{answered}, {deciding.decision.value}"
-        return Leg("call", _entry_words(hop), answered or "no status", self._back_tone(hop))
+        return Leg("call", _entry_words(hop), answered or "no status", tone)
 
     def _back_tone(self, hop: Node) -> str:
         """The refusal's colour, on the hops that it came back through; elsewhere an answer is only an answer."""
@@ -241,10 +244,9 @@ class _Path:
             return ""
         if self.reading.verdict.outcome in (Outcome.DENIED, Outcome.ERROR, Outcome.INCONCLUSIVE):
             return tone
-        deciding = self.reading.verdict.span_id
-        own = self.hops.of(deciding) if deciding else None
-        refused = hop is own or (semconv.http_status(hop.span) or 0) >= 400
-        return tone if refused else ""
+        # Who was asked says so in its answer, whatever its status; a check of the hop's own shows in its status alone.
+        asked = self.reading.is_deciding(hop) and hop.span.span_id != self._entry_id
+        return tone if asked or (semconv.http_status(hop.span) or 0) >= 400 else ""
 
     def _may_have_refused(self, hop: Node, own: LayerDecision | None) -> bool:
         known = self.reading.hops.get(hop.span.span_id)
@@ -266,7 +268,7 @@ class _Path:
         """`shop-db  1 write before, 1 audit record after`"""
         by_target: dict[str, list[SideEffect]] = {}
         for effect in self.effects.get(hop.index, []):
-            by_target.setdefault(self._where(effect), []).append(effect)
+            by_target.setdefault(where(effect, self.reading.trace.by_id[effect.span_id]), []).append(effect)
         for target, effects in by_target.items():
             counted = Counter((_EFFECT_NOUN[e.kind], _WHEN[e.when]) for e in effects)
             note = ", ".join(
@@ -282,12 +284,6 @@ class _Path:
             if hop is not None:
                 found.setdefault(hop.index, []).append(effect)
         return found
-
-    def _where(self, effect: SideEffect) -> str:
-        """The store, topic or service that was changed, rather than the table in it."""
-        node = self.reading.trace.by_id.get(effect.span_id)
-        peer = semconv.peer(node.span) if node is not None else ""
-        return (effect.target if effect.kind is EffectKind.MESSAGE else peer) or effect.target or effect.service
 
     def _href(self, span_id: str) -> str:
         return self.asked.href(span=span_id) + f"#s-{span_id}"
@@ -342,7 +338,7 @@ def _lead(reading: Reading, hops: Hops) -> str:
         return f"{start}Which of the next doors was shut is not recorded."
     if outcome is Outcome.ALLOWED:
         return f"{through}." if passed else "The request got its answer; no door is to be seen."
-    return "Nothing on the way speaks of authentication or authorization."
+    return "The way of the request, as far as its spans tell."
 
 
 def _number(count: int) -> str:

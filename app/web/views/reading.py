@@ -17,6 +17,7 @@ from app.analysis.verdict import (
     Verdict,
 )
 from app.times import format_duration
+from app.traces import semconv
 from app.traces.model import Node, Trace
 from app.web import words
 
@@ -200,3 +201,9 @@ def _louder(one: LayerDecision, other: LayerDecision) -> bool:
 
 def _weighs(ground: Ground) -> bool:
     return ground.role in ("origin", "enforcement", "conflict", "relay")
+
+
+def where(effect: SideEffect, node: Node) -> str:
+    """The store, topic or service that was changed, rather than the table in it."""
+    peer = "" if effect.kind is EffectKind.MESSAGE else semconv.peer(node.span)
+    return peer or effect.target or effect.service

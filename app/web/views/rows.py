@@ -18,6 +18,7 @@ from app.web.views.reading import Reading
 _GAPS = 12  # gap rows of one page; the findings count the rest
 _DEEPEST = 12  # indentation steps
 _BARS = {Decision.ALLOW: "allow", Decision.DENY: "deny", Decision.ERROR: "error", Decision.UNKNOWN: "open"}
+_TELLING = (Decision.DENY, Decision.ERROR, Decision.UNKNOWN)  # what must not be overlooked
 _CHIPS = {"deny": Decision.DENY, "error": Decision.ERROR, "allow": Decision.ALLOW}
 _RELAYS = {"deny": "relay", "open": "openrelay", "error": "errorrelay"}
 
@@ -27,6 +28,7 @@ class Row:
     """One line. kind: `span`, `gap` (something missing) or `fold` (something left out): absences are rows too.
 
     index:     the span's place in the causal order; of a fold, that of its first
+    decides:   the span to look at: the verdict rests on it, or hangs on it
     says:      what the span did, at the right edge of the name column; a `decision` is a chip there
     tone:      the colour of `says`, or of a gap that the verdict hangs on
     bar:       plain, allow, deny, error, open, relay, openrelay, errorrelay, effect, audit, gap or fold
@@ -111,6 +113,7 @@ class Rows:
         bar = self.axis.bar(min(node.start_ns for node in nodes), max(node.end_ns for node in nodes))
         decisions = [found.decision for node in nodes if (found := self.reading.decision(node)) is not None]
         hits = sum(node.index in self.matches for node in nodes)
+        worst = words.worst(decisions)
         spans = f"{len(nodes):,} {'span' if len(nodes) == 1 else 'spans'} folded: {_most_frequent(nodes)}"
         return Row(
             kind="fold",
@@ -121,7 +124,7 @@ class Rows:
             x=bar.x,
             width=bar.width,
             bar="fold",
-            decision=words.worst(decisions),
+            decision=worst if worst in _TELLING else None,
             href=self.asked.href(start=start, show="", service="", find="") + "#spans",
             count=len(nodes),
         )
@@ -150,7 +153,7 @@ class Rows:
             href=self.asked.href(span=span.span_id) + "#span",
             chosen=node is self.chosen,
             match=node.index in self.matches,
-            stop=saying.decides or saying.decision in (Decision.DENY, Decision.ERROR, Decision.UNKNOWN),
+            stop=saying.decides or saying.decision in _TELLING,
         )
 
     def _saying(self, node: Node) -> _Saying:
@@ -165,6 +168,8 @@ class Rows:
             return _Saying(_RELAYS.get(reading.tone, "plain"), text=answer, tone=reading.tone)
         if decision is not None:
             bar = _BARS.get(decision.decision, "plain")
+            if reading.tone == "open" and node.span.span_id == reading.focus:
+                return _Saying(bar, decision=decision.decision, decides=True)
             # Filled red is kept for the span to look at; another denial is tinted as a relay is.
             return _Saying("relay" if bar == "deny" else bar, decision=decision.decision)
         effect = reading.effect(node)
@@ -223,9 +228,14 @@ def _indent(depth: int) -> int:
     return min(depth, _DEEPEST)
 
 
+def _short_name(name: str) -> str:
+    """ASGI's `POST /orders http send` is `http send` among its like."""
+    return next((step for step in ("http send", "http receive") if name.endswith(f" {step}")), name)
+
+
 def _most_frequent(nodes: list[Node]) -> str:
     """`export row (592), SELECT (592), 3 other names`"""
-    names = Counter(node.span.name for node in nodes)
+    names = Counter(_short_name(node.span.name) for node in nodes)
     common = names.most_common(3)
     shown = [f"{name[:60]} ({count:,})" if count > 1 else name[:60] for name, count in common]
     rest = len(names) - len(common)

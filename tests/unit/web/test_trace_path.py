@@ -141,7 +141,7 @@ def test_a_long_line_of_relays_runs_downwards_with_its_middle_in_one_step():
 
 
 def test_many_checks_of_one_layer_are_one_door():
-    assert walked(long_export()).lead == "The request went through one door and stopped at the second."
+    assert walked(long_export()).lead == "The request stopped at its first door."
 
 
 # ------------------------------------------------------------------------------------------------------------ lanes

@@ -53,7 +53,7 @@ def test_what_a_framework_records_of_itself_is_one_fold_that_leads_to_it():
     found = fall(*refused_by_policy())
     fold = found.rows[-1]
     assert (fold.kind, fold.count) == ("fold", 3)
-    assert fold.name == "3 spans folded: POST /orders http send (2), POST /orders http receive"
+    assert fold.name == "3 spans folded: http send (2), http receive"
     assert found.count == "15 of 18 spans, 3 folded"
     listed = fall(*refused_by_policy(), start=fold.index)
     assert [r.span_id for r in listed.rows] == [span_id(f"send{n}") for n in range(3)]

@@ -1,0 +1,251 @@
+"""One trace: its page, its parts as fragments, its bytes; and traces that somebody uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from app.errors import NotATrace, NotFound, SourceError
+from app.investigation.opened import Opened, OpenTraces
+from app.security.roles import Permission
+from app.sources.values import TraceBytes
+from app.traces import build, ids, otlp
+from app.web import render
+from app.web.deps import Now, TheSettings, Who, needs
+from app.web.routes.api import FAILURES
+from app.web.uploads import Uploads
+from app.web.views.asked import Asked
+from app.web.views.span import PAGE, span_view
+from app.web.views.trace import (
+    AbsentView,
+    Looked,
+    Neighbours,
+    RowsView,
+    SpanPageView,
+    UploadView,
+    sensitive_of,
+    trace_view,
+)
+
+router = APIRouter(include_in_schema=False)
+api = APIRouter(prefix="/api/v1", tags=["traces"], responses=FAILURES)
+
+_LARGE = 2_000  # spans from which on a page is worked out in a thread
+
+
+def _traces(request: Request) -> OpenTraces:
+    traces: OpenTraces = request.app.state.traces
+    return traces
+
+
+def _uploads(request: Request) -> Uploads:
+    uploads: Uploads = request.app.state.uploads
+    return uploads
+
+
+TheTraces = Annotated[OpenTraces, Depends(_traces)]
+TheUploads = Annotated[Uploads, Depends(_uploads)]
+
+
+async def _asked(
+    request: Request,
+    span: Annotated[str, Query(max_length=64)] = "",
+    show: Annotated[str, Query(max_length=20)] = "",
+    service: Annotated[str, Query(max_length=500)] = "",
+    find: Annotated[str, Query(max_length=200)] = "",
+    start: Annotated[int | None, Query(alias="from", ge=0, le=10**9)] = None,
+    alert: Annotated[str, Query(max_length=200)] = "",
+) -> Asked:
+    """What the address asks for.
+
+    Errors: InvalidInput for what is no trace id.
+    """
+    key = request.path_params.get("key", "")
+    trace_id = "" if key else ids.trace_id(request.path_params["trace_id"])
+    base = f"/uploads/{quote(key, safe='')}" if key else ""
+    path_only = "path" if show == "path" else ""
+    return Asked(trace_id, span.lower(), path_only, service, find.strip(), start, alert, base)
+
+
+WhatIsAsked = Annotated[Asked, Depends(_asked)]
+
+
+async def _opened(request: Request, asked: WhatIsAsked, who: Who, traces: TheTraces, uploads: TheUploads) -> Opened:
+    """The trace that the address names: from Tempo, or an upload of this person.
+
+    Errors: NotFound, SourceError.
+    """
+    if asked.base:
+        return uploads.get(request.path_params["key"], who.id)
+    return await traces.open(asked.trace_id, fresh=request.query_params.get("fresh") == "1")
+
+
+TheTrace = Annotated[Opened, Depends(_opened)]
+
+
+async def _looked(opened: Opened) -> Looked:
+    if len(opened.trace) <= _LARGE:
+        return Looked.at(opened)
+    return await asyncio.to_thread(Looked.at, opened)
+
+
+# ------------------------------------------------------------------------------------------------------------- uploads
+
+
+@router.get("/traces/upload", dependencies=[needs(Permission.CASE_WRITE)])
+async def upload_form(request: Request) -> Response:
+    return render.page(request, "traces/upload.html", UploadView())
+
+
+@router.post("/traces/upload", dependencies=[needs(Permission.CASE_WRITE)])
+async def upload(request: Request, who: Who, now: Now, traces: TheTraces, uploads: TheUploads) -> Response:
+    """Read a file or a pasted text as a trace. It is kept in memory for a while and never stored."""
+    form = await request.form(max_files=1, max_fields=5, max_part_size=32 * 2**20)
+    sent, pasted = form.get("file"), form.get("text")
+    body = await sent.read() if isinstance(sent, UploadFile) and sent.filename else str(pasted or "").encode()
+    try:
+        if not body.strip():
+            raise NotATrace("Nothing was sent: choose a file or paste a trace.")
+        trace = await asyncio.to_thread(lambda: build.build(otlp.decode(body)))
+    except NotATrace as error:
+        view = UploadView(text=str(pasted or "")[:100_000], wrong=error.sentence)
+        return render.page(request, "traces/upload.html", view, status=422)
+    received = TraceBytes(trace.trace_id, body, _media_type(body), "", "", now, partial=trace.partial)
+    key = uploads.put(await traces.judged(trace, received), who.id)
+    return RedirectResponse(f"/uploads/{key}", 303)
+
+
+def _media_type(body: bytes) -> str:
+    return "application/json" if body.lstrip()[:1] in (b"{", b"[") else "application/protobuf"
+
+
+# ---------------------------------------------------------------------------------------------------------- one trace
+
+
+@router.get("/traces/{trace_id}", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}", dependencies=[needs(Permission.READ)])
+async def show(
+    request: Request, asked: WhatIsAsked, who: Who, settings: TheSettings, traces: TheTraces, uploads: TheUploads
+) -> Response:
+    """The page. A source that fails is told on it: the page itself stands."""
+    try:
+        opened = await _opened(request, asked, who, traces, uploads)
+    except NotFound as error:
+        return render.page(request, "traces/absent.html", AbsentView.gone(asked, error), status=404)
+    except SourceError as error:
+        return render.page(request, "traces/absent.html", AbsentView.failed(asked, error, _health(request)))
+    if asked.trace_id and request.path_params.get("trace_id") != asked.trace_id:
+        return RedirectResponse(asked.href(), 303)  # one address for one trace, whatever zeros were left out
+    if "fresh" in request.query_params:
+        return RedirectResponse(asked.href(), 303)
+    looked = await _looked(opened)
+
+    def make() -> Any:
+        return trace_view(looked, asked, grafana=settings.grafana, neighbours=_neighbours(asked))
+
+    view = make() if len(opened.trace) <= _LARGE else await asyncio.to_thread(make)
+    return render.page(request, "traces/show.html", view)
+
+
+def _neighbours(asked: Asked) -> Neighbours:
+    if not asked.alert:
+        return Neighbours()
+    return Neighbours(title="Alert", href=f"/alerts/{quote(asked.alert, safe='')}")
+
+
+def _health(request: Request) -> Any:
+    tempo = request.app.state.clients.tempo
+    return tempo.health if tempo is not None else None
+
+
+@router.get("/traces/{trace_id}/rows", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}/rows", dependencies=[needs(Permission.READ)])
+async def rows(
+    request: Request,
+    asked: WhatIsAsked,
+    opened: TheTrace,
+    to: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> Response:
+    """A fold, unfolded: spans from `from` to before `to`, at most a window of them."""
+    looked = await _looked(opened)
+    start = asked.start or 0
+    found = await asyncio.to_thread(looked.rows, asked, start, to)
+    return render.fragment(request, "traces/show.html", "rows", RowsView(asked, found))
+
+
+@router.get("/traces/{trace_id}/spans/{span_id}", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}/spans/{span_id}", dependencies=[needs(Permission.READ)])
+async def one_span(request: Request, asked: WhatIsAsked, opened: TheTrace, span_id: str) -> Response:
+    """A span: as the panel of the trace page for htmx, else as a page of its own."""
+    looked = await _looked(opened)
+    node = opened.trace.by_id.get(span_id.lower()[:64])
+    if node is None:
+        raise NotFound(f"This trace has no span {span_id[:16]!r}.")
+    vary = {"Vary": "HX-Request"}
+    if render.is_fragment(request):
+        panel = span_view(looked.reading, node, asked, sensitive_of(node))
+        return render.fragment(request, "traces/show.html", "panel", SpanPageView(asked, panel), extra=vary)
+    whole = span_view(looked.reading, node, asked, sensitive_of(node), PAGE)
+    return render.page(request, "traces/span.html", SpanPageView(asked, whole), extra=vary)
+
+
+@router.get("/traces/{trace_id}/spans/{span_id}/otlp.json", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}/spans/{span_id}/otlp.json", dependencies=[needs(Permission.READ)])
+async def span_json(opened: TheTrace, span_id: str) -> Response:
+    """One span as OTLP JSON, nothing left out."""
+    node = opened.trace.by_id.get(span_id.lower()[:64])
+    if node is None:
+        raise NotFound(f"This trace has no span {span_id[:16]!r}.")
+    name = f"{opened.trace.trace_id}-{node.span.span_id}.otlp.json"
+    return _download(otlp.encode_json([node.span]), "application/json", name)
+
+
+@router.get("/traces/{trace_id}/raw", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}/raw", dependencies=[needs(Permission.READ)])
+async def raw(opened: TheTrace) -> Response:
+    """The bytes as received, with their SHA-256."""
+    return _raw(opened)
+
+
+@router.get("/traces/{trace_id}/otlp.json", dependencies=[needs(Permission.READ)])
+@router.get("/uploads/{key}/otlp.json", dependencies=[needs(Permission.READ)])
+async def normalised(opened: TheTrace) -> Response:
+    """The trace as standard OTLP JSON, duplicates left out: what other tools read."""
+    spans = [node.span for node in opened.trace.nodes]
+    body = await asyncio.to_thread(otlp.encode_json, spans)
+    return _download(body, "application/json", f"{opened.trace.trace_id}.otlp.json")
+
+
+def _raw(opened: Opened) -> Response:
+    received = opened.received
+    ending = "json" if "json" in received.media_type else "pb"
+    answer = _download(received.body, received.media_type, f"{opened.trace.trace_id}.{ending}")
+    answer.headers["X-Content-SHA256"] = opened.sha256
+    return answer
+
+
+def _download(body: bytes, media_type: str, name: str) -> Response:
+    safe = media_type if media_type.isascii() and media_type.isprintable() else "application/octet-stream"
+    return Response(body, media_type=safe, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+# ------------------------------------------------------------------------------------------------------------- the API
+
+
+@api.get("/traces/{trace_id}", dependencies=[needs(Permission.READ)])
+async def verdict(trace_id: str, traces: TheTraces) -> Response:
+    """The verdict on a trace: the object that `clew explain --json` prints."""
+    opened = await traces.open(ids.trace_id(trace_id))
+    return Response(msgspec.json.encode(opened.verdict), media_type="application/json")
+
+
+@api.get("/traces/{trace_id}/raw", dependencies=[needs(Permission.READ)])
+async def raw_bytes(trace_id: str, traces: TheTraces) -> Response:
+    """The trace's bytes as Tempo sent them; their SHA-256 is in X-Content-SHA256."""
+    return _raw(await traces.open(ids.trace_id(trace_id)))

@@ -1,0 +1,38 @@
+"""Traces that people uploaded: in memory, for a while, each for the one who sent it. Never stored."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from app.errors import NotFound
+from app.investigation.opened import Opened
+
+
+class Uploads:
+    """keep_s: how long an upload can be looked at. most_spans, most: kept at once; the oldest go first."""
+
+    def __init__(self, *, keep_s: float = 900, most_spans: int = 300_000, most: int = 50) -> None:
+        self._keep_s = keep_s
+        self._most_spans = most_spans
+        self._most = most
+        self._kept: dict[str, tuple[str, Opened]] = {}
+
+    def put(self, opened: Opened, owner: str) -> str:
+        """Keep it; gives the key that its address needs."""
+        key = secrets.token_urlsafe(12)
+        self._kept[key] = (owner, opened)
+        while len(self._kept) > 1 and (len(self._kept) > self._most or self._spans() > self._most_spans):
+            del self._kept[next(iter(self._kept))]
+        asyncio.get_running_loop().call_later(self._keep_s, self._kept.pop, key, None)
+        return key
+
+    def get(self, key: str, owner: str) -> Opened:
+        """Errors: NotFound, also for somebody else's."""
+        owned = self._kept.get(key)
+        if owned is None or owned[0] != owner:
+            raise NotFound("This upload is no longer here. An upload is kept for a quarter of an hour; send it again.")
+        return owned[1]
+
+    def _spans(self) -> int:
+        return sum(len(opened.trace) for _, opened in self._kept.values())
