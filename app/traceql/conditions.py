@@ -142,6 +142,8 @@ def rewritten(e: Expression) -> Rewritten:
                 return constant(op, left, right)
             if isinstance(left, Literal) and op in (Op.EQ, Op.NE):
                 left, right = right, left
+            if left is Intrinsic.TRACE_ID and isinstance(right, Literal) and isinstance(right.value, str):
+                right = Literal(right.value.lstrip("0"))  # Tempo takes a trace's id with leading zeros and without
             return Binary(op, left, right)
         case Not(operand):
             return Not(_inner(operand))

@@ -24,6 +24,7 @@ _TRACE = frozenset({Intrinsic.TRACE_ID, Intrinsic.TRACE_DURATION, Intrinsic.ROOT
 _EVENT = frozenset({Intrinsic.EVENT_NAME, Intrinsic.EVENT_SINCE_START})
 _LINK = frozenset({Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID})
 _LIBRARY = frozenset({Intrinsic.SCOPE_NAME, Intrinsic.SCOPE_VERSION})
+_SPAN_IDS = frozenset({Intrinsic.SPAN_ID, Intrinsic.PARENT_ID})
 
 # Where Tempo keeps an attribute in a column of its own, comparisons with other attributes cannot mix into it.
 _OWN_COLUMN = {
@@ -182,6 +183,12 @@ def _test(condition: Condition) -> Test:
     return holds
 
 
+def _id_test(condition: Condition) -> Test:
+    """Tempo 3.0.3 takes the zero bytes off the front of the id that is looked for, and not off those it has."""
+    holds = _test(condition)
+    return lambda value: holds(value) and not str(value).startswith("00")
+
+
 class _Level:
     """Conditions on one kind of thing: a span's attributes, its resource's, an event's, a link's, its library's."""
 
@@ -214,7 +221,7 @@ class _Level:
         else:
             tests = self.intrinsics.get(field, [])
             if tests is not None:
-                self.intrinsics[field] = [*tests, _test(condition)]
+                self.intrinsics[field] = [*tests, _id_test(condition) if field in _SPAN_IDS else _test(condition)]
 
     def read(self, attributes: Attributes, fields: Iterable[tuple[Intrinsic, Value]], seen: dict[Field, Value]) -> None:
         for column in self.columns.values():
@@ -244,7 +251,7 @@ class Fetch:
             self._add(condition)
         self._levels = (self._span, self._resource, self._event, self._link, self._library)
         self._strict = conditions.strict and not unscoped and bool(conditions.found)
-        self._needs_any = bool(conditions.found) and not self._trace and not conditions.every
+        self._needs_any = not self._strict and bool(conditions.found) and not self._trace and not conditions.every
         self.named = frozenset(condition.field for condition in conditions.found)
 
     @classmethod
@@ -287,7 +294,7 @@ class Fetch:
             seen = self._seen(trace, place, span, shared)
             if seen is None:
                 continue
-            if self._needs_any and not any(value is not None for value in seen.values()):
+            if self._needs_any and not self._has_any(seen, span):
                 continue
             seen.update(facts)
             rows.append(Row(trace, place, seen))
@@ -296,6 +303,14 @@ class Fetch:
     def read(self, trace: TraceSpans, place: int) -> dict[Field, Value]:
         """The values of one span. Only for a Fetch of plain fields: it filters nothing."""
         return {**(self._seen(trace, place, trace.spans[place], {}) or {}), **dict(self._trace_facts(trace))}
+
+    def _has_any(self, seen: dict[Field, Value], span: Span) -> bool:
+        """Something that was asked for is there, or is absent where absence was asked for."""
+        return any(value is not None for value in seen.values()) or any(
+            field.name not in attributes
+            for level, attributes in ((self._span, span.attributes), (self._resource, span.resource.attributes))
+            for field in level.absent
+        )
 
     def _loses_absence(self) -> bool:
         """Tempo 3.0.3 skips past the spans when it looks for an attribute's absence beside another condition on spans."""

@@ -40,11 +40,10 @@ _CONSTANTS: dict[str, Value] = {
     "true": True,
     "false": False,
     "nil": None,
-    "minInt": -(2**63),
-    "maxInt": 2**63 - 1,
     **{status.name.lower(): status for status in Status},
     **{kind.name.lower(): kind for kind in SpanKind},
 }
+_INTEGERS = {"minInt": -(2**63), "maxInt": 2**63 - 1}
 _REDUCERS = frozenset({"count", "min", "max", "avg", "sum"})
 _MEASURES = {
     "rate": "RATE", "count_over_time": "RATE",
@@ -195,6 +194,8 @@ def _word(text: str, at: int, word: str, end: int) -> tuple[str, Any, int]:
         return "FIELD", INTRINSICS[word], end
     if word in _CONSTANTS:
         return "CONSTANT", _CONSTANTS[word], end
+    if word in _INTEGERS:
+        return "INTEGER", _INTEGERS[word], end
     if word in _REDUCERS:
         return "REDUCER", word, end
     if word in _MEASURES:

@@ -156,6 +156,8 @@ def _negative(value: Any) -> Any:
     """`-` before a number is the number; before anything else it is an operation."""
     if isinstance(value, nodes.Literal) and type_of(value.value) in NUMERIC:
         number: Any = value.value
+        if number == -(2**63):
+            return value  # it has no opposite in 64 bits, and wraps round to itself
         return nodes.Literal(type(number)(-number))
     return nodes.Negative(value)
 

@@ -99,6 +99,8 @@ def _literal(value: Value) -> str:
             text = repr(value)
             # "1e+16" would be read as a float as well, but a bare "1" would become an int.
             return text if "." in text or "e" in text else text + ".0"
+        case int() if value == -(2**63):
+            return "minInt"  # its digits alone do not fit
         case _:
             return encode(value)
 
