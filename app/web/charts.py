@@ -41,7 +41,9 @@ def layout(window: Window) -> dict[str, Any]:
         "bargap": 0.24,
         "showlegend": False,
         "dragmode": "zoom",
-        "hovermode": "x unified",
+        # The nearest point alone: a click on a ring must mean that ring.
+        "hovermode": "closest",
+        "hoverdistance": 12,
         "hoverlabel": {"bgcolor": "$surface", "bordercolor": "$line-2", "font": {"color": "$ink", "size": 12}, "align": "left"},
         "xaxis": {
             "type": "date",

@@ -59,8 +59,9 @@ class Context:
         try:
             await self.app(scope, receive, send_secured)
         finally:
-            # The path only: a query may hold what somebody searched for.
-            _log.info(
+            # The path only: a query may hold what somebody searched for. Files of ours are not worth a line.
+            note = _log.debug if scope["path"].startswith("/static/") else _log.info
+            note(
                 "request", method=scope["method"], path=scope["path"][:200], status=status,
                 ms=round((time.perf_counter() - began) * 1000, 1), address=address, request_id=request_id,
             )  # fmt: skip

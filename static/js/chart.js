@@ -32,8 +32,8 @@ function draw(element) {
   if (element.dataset.drawn) return;
   element.dataset.drawn = "";
   element.on("plotly_click", (event) => {
-    const target = event.points[0]?.customdata;
-    if (typeof target === "string" && /^\/(?!\/)/.test(target)) location.assign(target);
+    const target = event.points.map((point) => point.customdata).find((one) => typeof one === "string" && /^\/(?!\/)/.test(one));
+    if (target) location.assign(target);
   });
 }
 

@@ -58,9 +58,27 @@ def launched() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def page(browser: Any, *, theme: str = "light", width: int = 1440, height: int = 900, script: bool = True) -> Iterator[Any]:
-    """A page of its own in a launched browser. What went wrong in it is in `page.trouble`: errors and policy violations."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=script)
+def page(
+    browser: Any,
+    *,
+    theme: str = "light",
+    width: int = 1440,
+    height: int = 900,
+    script: bool = True,
+    session: tuple[str, str] | None = None,
+    **options: Any,
+) -> Iterator[Any]:
+    """A page of its own in a launched browser. What went wrong in it is in `page.trouble`: errors and policy violations.
+
+    session: address and token of somebody who is signed in already (site.token_for), where the door is not what is tested.
+    options: of Playwright's new_context.
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=script, **options
+    )
+    if session:
+        address, token = session
+        context.add_cookies([{"name": "clew", "value": token, "url": address}])
     one = context.new_page()
     one.trouble = []
     one.on("console", lambda message: one.trouble.append(message.text) if message.type == "error" else None)

@@ -75,12 +75,14 @@ class Site:
         self.people[name] = person
         return person
 
+    async def token_for(self, person: Person) -> str:
+        """A session of that person: the value of the cookie."""
+        async with self.database.writing() as db:
+            return await sessions.issue(db, person.id, at=times.utc_now(), address="127.0.0.1", user_agent="test")
+
     async def as_(self, role: str) -> httpx.AsyncClient:
         """A browser in which somebody of that role (its name, too) is signed in."""
-        person = self.people.get(role) or await self.add_user(role, role)
-        async with self.database.writing() as db:
-            token = await sessions.issue(db, person.id, at=times.utc_now(), address="127.0.0.1", user_agent="test")
-        return self.client(token)
+        return self.client(await self.token_for(self.people.get(role) or await self.add_user(role, role)))
 
     async def close(self) -> None:
         for client in self._clients:

@@ -1,0 +1,275 @@
+"""The frame in a real browser: nothing is blocked by our own policy, nothing from telemetry runs, every switch switches."""
+
+import asyncio
+import contextlib
+import re
+import threading
+
+import pytest
+from support import browser, site
+
+from app.main import create_app
+from app.settings import load
+from app.web import charts
+
+THEMES = ["light", "dark"]
+WIDTHS = [1440, 800]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.launched() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """Address and token: the app on a port, and Ines signed in."""
+    folder = tmp_path_factory.mktemp("site")
+    tokens = []
+
+    async def prepare() -> None:
+        async with site.open(folder) as here:
+            tokens.append(await here.token_for(await here.add_user("ines", "analyst")))
+
+    # Playwright's own loop runs in this thread.
+    preparing = threading.Thread(target=lambda: asyncio.run(prepare()))
+    preparing.start()
+    preparing.join()
+    with browser.serving(create_app(load(database={"url": f"sqlite:///{folder}/clew.db"}))) as address:
+        yield address, tokens[0]
+
+
+@pytest.fixture
+def address(session):
+    return session[0]
+
+
+@contextlib.contextmanager
+def patterns(chromium, session, **options):
+    """The patterns as Ines sees them, with the chart drawn."""
+    with browser.page(chromium, session=session, **options) as page:
+        page.goto(f"{session[0]}/patterns")
+        page.wait_for_selector(".plot .main-svg .xtick")
+        yield page
+
+
+@pytest.fixture
+def ines(chromium, session):
+    with patterns(chromium, session) as page:
+        yield page
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_fits_its_window_and_is_legible_and_nothing_is_blocked(chromium, session, theme, width):
+    with patterns(chromium, session, theme=theme, width=width) as page:
+        assert page.trouble == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        # AA: 4.5 to 1, on the colours as the browser computes them.
+        assert page.evaluate(_CONTRAST) == []
+
+
+def test_the_log_in_page_without_script(chromium, address):
+    with browser.page(chromium, script=False) as page:
+        browser.sign_in(page, address, "ines", site.PASSWORD)
+        assert page.locator("h1").inner_text() == "Patterns"
+        # What only a script can do is not offered.
+        assert page.locator("[data-theme-switch], [data-copy], [data-clock]").locator("visible=true").count() == 0
+        page.locator("summary.person").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/login")
+
+
+def test_the_theme_switch_turns_to_the_other_theme_and_back_to_the_systems(ines):
+    def background():
+        return ines.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    light = background()
+    ines.keyboard.press("t")
+    assert ines.evaluate("document.documentElement.dataset.theme") == "dark"
+    dark = background()
+    assert dark != light
+    ines.reload()
+    assert background() == dark
+    ines.keyboard.press("t")
+    assert ines.evaluate("document.documentElement.dataset.theme") is None
+    assert background() == light
+
+
+def test_a_chart_takes_the_colours_of_the_theme(ines):
+    def line():
+        return ines.evaluate("getComputedStyle(document.querySelector('.plot .scatterlayer path.js-line')).stroke")
+
+    assert line() == "rgb(28, 29, 27)"
+    ines.keyboard.press("t")
+    ines.wait_for_function(
+        "getComputedStyle(document.querySelector('.plot .scatterlayer path.js-line')).stroke !== 'rgb(28, 29, 27)'"
+    )
+    assert line() == "rgb(237, 236, 232)"
+
+
+def test_labels_in_a_chart_are_text(ines):
+    hostile = '<a href="https://evil.example/">mallory</a><img src=x onerror="window.pwned=1">'
+    ines.evaluate(
+        """([raw, safe]) => {
+            const element = document.querySelector("[data-figure]");
+            const figure = JSON.parse(element.dataset.figure);
+            figure.layout.annotations = [{text: safe, x: 0.5, y: 0.5, xref: "paper", yref: "paper", showarrow: false}];
+            figure.layout.title = {text: safe};
+            figure.data[0].name = safe;
+            figure.data[0].text = figure.data[0].x.map(() => safe);
+            element.dataset.figure = JSON.stringify(figure);
+            document.dispatchEvent(new CustomEvent("clew:theme"));
+        }""",
+        [hostile, charts.label(hostile, 500)],
+    )
+    ines.wait_for_selector(".plot .annotation-text")
+    assert "<a href" in ines.locator(".plot .annotation-text").text_content()
+    assert ines.locator(".plot a, .plot img").count() == 0
+    assert ines.evaluate("window.pwned") is None
+
+
+def test_an_exemplar_opens_its_trace(ines, address):
+    ring = ines.locator(".plot .scatterlayer .points path").first
+    ring.scroll_into_view_if_needed()
+    box = ring.bounding_box()
+    ines.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    ines.wait_for_selector(".plot .hoverlayer .hovertext")
+    assert "trace 00000000" in ines.locator(".plot .hoverlayer").text_content()
+    ines.mouse.down()
+    ines.mouse.up()
+    ines.wait_for_url(re.compile(r"/traces/[0-9a-f]{32}$"))
+
+
+def test_plotlys_stylesheet_is_the_one_it_would_have_written(chromium):
+    """Taken again from the library on a page without a policy, and compared with the vendored copy."""
+    from app import paths
+
+    vendor = paths.folder("static") / "vendor"
+    with browser.page(chromium) as page:
+        page.set_content("<div id=graph></div>")
+        page.add_script_tag(content=(vendor / "plotly-basic-4.1.1.min.js").read_text())
+        page.evaluate("Plotly.newPlot('graph', [{y: [1, 2]}])")
+        written = page.evaluate("[...document.getElementById('plotly.js-style-global').sheet.cssRules].map(r => r.cssText)")
+        page.set_content("<style id=copy></style>")
+        page.evaluate(
+            "css => { document.getElementById('copy').textContent = css }", (vendor / "plotly-basic-4.1.1.css").read_text()
+        )
+        copied = page.evaluate("[...document.getElementById('copy').sheet.cssRules].map(r => r.cssText)")
+    assert len(written) > 50
+    assert copied == written
+
+
+def test_the_clock_switch_shows_local_time_and_keeps_the_moment(chromium, session):
+    with patterns(chromium, session, timezone_id="Asia/Kolkata") as page:
+        shown = page.locator("time[data-style]").all_inner_texts()
+        assert shown == ["02:58:41.208", "21 Nov, 02:58:41", "2026-11-21 02:58:41.208375 UTC", "03:08:20"]
+        page.get_by_role("button", name="UTC").click()
+        shown = page.locator("time[data-style]").all_inner_texts()
+        assert shown == ["08:28:41.208", "21 Nov, 08:28:41", "2026-11-21 08:28:41.208375 UTC+05:30", "08:38:20"]
+        assert "local" in page.locator("[data-clock-words]").inner_text()
+        page.get_by_role("button", name="Local").click()
+        assert page.locator("time[data-style]").first.inner_text() == "02:58:41.208"
+
+
+def test_keys_are_never_taken_while_somebody_types(ines):
+    ines.locator("#jump").focus()
+    ines.keyboard.type("t?j/")
+    assert ines.locator("#jump").input_value() == "t?j/"
+    assert ines.evaluate("document.documentElement.dataset.theme") is None
+    ines.keyboard.press("Escape")
+    ines.keyboard.press("?")
+    assert ines.locator("#keys-dialog").evaluate("dialog => dialog.open")
+    ines.keyboard.press("t")
+    assert ines.evaluate("document.documentElement.dataset.theme") is None
+    ines.keyboard.press("Escape")
+    ines.keyboard.press("Control+k")
+    assert ines.evaluate("document.activeElement.id") == "jump"
+
+
+def test_the_copy_button_gives_the_raw_text(chromium, session):
+    with patterns(chromium, session, permissions=["clipboard-read", "clipboard-write"]) as page:
+        row = page.locator("tr", has_text="right-to-left override")
+        assert "U+202E" in row.inner_text()
+        row.get_by_role("button").click()
+        page.wait_for_function("document.body.innerText.includes('Copied')")
+        assert page.evaluate("navigator.clipboard.readText()") == "invoice\u202efdp.exe"
+
+
+def test_htmx_evaluates_nothing(ines):
+    ines.evaluate(
+        """() => {
+            const box = document.createElement("div");
+            box.innerHTML = `<button id="x" hx-on:click="window.pwned = 1" hx-get="/patterns" hx-vals="js:{a: window.pwned = 2}"
+                             hx-trigger="click[window.pwned = 3]">x</button>`;
+            document.querySelector("main").append(box);
+            htmx.process(box);
+        }"""
+    )
+    ines.locator("#x").click()
+    ines.wait_for_timeout(200)
+    assert ines.evaluate("window.pwned") is None
+
+
+def test_a_script_in_a_swapped_fragment_does_not_run(ines):
+    ines.evaluate(
+        """() => htmx.swap({target: document.querySelector("#toasts"), swap: "innerHTML",
+              text: "<p>ok</p><script>window.pwned = 1<" + "/script><img src=x onerror='window.pwned = 2'>"})"""
+    )
+    ines.wait_for_selector("#toasts p")
+    ines.wait_for_timeout(200)
+    assert ines.evaluate("window.pwned") is None
+
+
+def test_a_done_toast_leaves_and_an_error_stays(ines):
+    ines.clock.install()
+    ines.evaluate(
+        """() => document.getElementById("toasts").innerHTML =
+            '<p class="toast" data-toast>done<button data-dismiss hidden>Close</button></p>' +
+            '<p class="toast" data-toast data-tone="error">failed<button data-dismiss hidden>Close</button></p>'"""
+    )
+    ines.clock.run_for(8500)
+    assert ines.locator("#toasts .toast").all_inner_texts() == ["failed\nClose"]
+    ines.locator("#toasts [data-dismiss]").click()
+    assert ines.locator("#toasts .toast").count() == 0
+
+
+def test_paper_is_light_and_has_no_controls(ines):
+    ines.keyboard.press("t")
+    ines.emulate_media(media="print")
+    assert ines.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for control in (".topbar", ".foot", ".button"):
+        assert ines.locator(control).locator("visible=true").count() == 0, control
+
+
+# Every element with text of its own: its colour against the nearest opaque background behind it.
+_CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (c) => (c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => [r, g, b].map((c) => linear(c / 255))
+    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = rgb(getComputedStyle(one).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.getClientRects().length || element.closest("svg, :disabled, .vh, .skip, noscript, script")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    const words = element.textContent.trim().slice(0, 30);
+    if (ratio < 4.5) faint.push(`${element.className || element.tagName} ${words} ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
