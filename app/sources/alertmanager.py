@@ -5,6 +5,7 @@ Only what fires now is listed: what has resolved is gone, and history comes from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -16,9 +17,10 @@ from app.settings import AlertmanagerSettings
 from app.sources.answer import Answer, Clean
 from app.sources.fingerprint import fingerprint
 from app.sources.http import SourceHttp
-from app.sources.promql import matchers
 from app.sources.values import AlertGroup, AlertState, BuildInfo, FiringAlert, Silence, SourceHealth
 from app.times import UnixNanos, now_ns, parse_iso
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,8 +74,7 @@ class _Matcher(msgspec.Struct, rename="camel"):
 
     def __str__(self) -> str:
         operator = ("=~" if self.is_equal else "!~") if self.is_regex else ("=" if self.is_equal else "!=")
-        (written,) = matchers({self.name: self.value})
-        return written.replace("=", operator, 1) if not written.startswith('"') else f'{self.name}{operator}"{self.value}"'
+        return f"{_name(self.name)}{operator}{_quote(self.value)}"
 
 
 class _Silence(msgspec.Struct, rename="camel"):
@@ -172,7 +173,18 @@ def _as_group(group: _Group) -> AlertGroup:
 
 def _filters(labels: Mapping[str, str] | None) -> list[tuple[str, str]]:
     """One matcher per parameter; Alertmanager reads no list of them."""
-    return [("filter", matcher) for matcher in matchers(labels or {})]
+    return [("filter", f"{_name(name)}={_quote(value)}") for name, value in sorted((labels or {}).items())]
+
+
+def _name(label: str) -> str:
+    """A matcher's name; since 0.27 it may be any text, in quotes."""
+    return label if _LABEL.fullmatch(label) else _quote(label)
+
+
+def _quote(value: str) -> str:
+    """A matcher's value. Unlike PromQL, Alertmanager before 0.27 knows these three escapes only."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 class _Error(msgspec.Struct):

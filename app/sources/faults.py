@@ -34,7 +34,10 @@ def of_transport(error: Exception, source: str, operation: str, *, connect_s: fl
         return SourceUnreadable(source, operation, sentence, detail=str(error))
     if begun:
         return unavailable(f"{source} broke off its answer.")
-    return unavailable(f"{source} closed the connection without an HTTP answer.")
+    # Tempo's HTTP server drops the connection of a request that outlasts its write time-out, 30 s by default.
+    failure = unavailable(f"{source} closed the connection without an HTTP answer.")
+    failure.detail += "; a server does this also to requests that take it too long"
+    return failure
 
 
 def worth_a_retry(error: Exception) -> bool:

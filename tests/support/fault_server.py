@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import json
 import ssl
@@ -25,6 +26,8 @@ class FaultServer:
         """eager: answer without reading the request first, as a server does that cannot make sense of it."""
         self._eager = eager
         self._handler = FAULTS[fault] if isinstance(fault, str) else fault
+        if self._handler is _gzip_bomb:
+            _bomb()  # made now, because making it takes longer than a short deadline
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests = 0
@@ -108,17 +111,15 @@ async def _huge(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-async def _gzip_bomb(writer: asyncio.StreamWriter) -> None:
-    """200 MB of blanks in 200 kB."""
+@functools.cache
+def _bomb() -> bytes:
+    """100 MB of blanks in 100 kB."""
     packer = zlib.compressobj(9, wbits=31)
-    writer.write(answer(b"", Content_Encoding="gzip", Content_Length="", Transfer_Encoding="chunked"))
-    for _ in range(200):
-        piece = packer.compress(b" " * 2**20)
-        if piece:
-            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-            await writer.drain()
-    tail = packer.flush()
-    writer.write(f"{len(tail):x}\r\n".encode() + tail + b"\r\n0\r\n\r\n")
+    return b"".join(packer.compress(b" " * 2**20) for _ in range(100)) + packer.flush()
+
+
+async def _gzip_bomb(writer: asyncio.StreamWriter) -> None:
+    writer.write(answer(_bomb(), Content_Encoding="gzip"))
 
 
 _HTML = b"<!DOCTYPE html><title>Sorry</title><script>alert(1)</script><h1>nginx</h1>"

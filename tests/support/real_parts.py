@@ -106,6 +106,8 @@ def start_prometheus(
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
+        # By default an alert sent before the Alertmanager was discovered is sent again after a minute only.
+        "--rules.alert.resend-delay=1s",
         *flags,
     ]
     return RealPart(command, port, folder / "prometheus.log").start()

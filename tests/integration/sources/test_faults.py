@@ -24,8 +24,8 @@ class Traces(msgspec.Struct):
 def settings(url: str, **given: object) -> SourceSettings:
     base = {
         "url": url,
-        "connect_timeout_s": 0.5,
-        "timeout_s": 0.8,
+        "connect_timeout_s": 5,
+        "timeout_s": 10,
         "max_response_bytes": 2 * 2**20,
         "attempts": 2,
         "tenant": "team-a",
@@ -36,15 +36,22 @@ def settings(url: str, **given: object) -> SourceSettings:
     return SourceSettings.model_validate(base | given)
 
 
+def deadline(fault: str) -> dict[str, object]:
+    return {"timeout_s": DEADLINE_S} if fault in SLOW else {}
+
+
 async def ask(configured: SourceSettings) -> Traces:
     async with SourceHttp("Tempo", configured) as http:
         return await http.read_json("/api/search", {"q": "{}"}, Traces, operation="search")
 
 
+SLOW = {"slow_header", "slow_drip"}  # what only the deadline ends: a short one
+DEADLINE_S = 0.5
+
 # fault: the error's class, what its sentence says
 TABLE = {
-    "slow_header": (SourceUnavailable, "Tempo did not answer within 0.8 s."),
-    "slow_drip": (SourceUnavailable, "Tempo did not answer within 0.8 s."),
+    "slow_header": (SourceUnavailable, "Tempo did not answer within 0.5 s."),
+    "slow_drip": (SourceUnavailable, "Tempo did not answer within 0.5 s."),
     "error_500_html": (SourceUnavailable, "Tempo failed with status 500."),
     "busy_429": (SourceUnavailable, "Tempo is asked too much at the moment (429). It asks to wait 30 s."),
     "truncated_length": (SourceUnavailable, "Tempo broke off its answer."),
@@ -74,7 +81,7 @@ async def test_a_fault_is_one_of_our_errors_in_time(fault):
     begun = time.monotonic()
     async with FaultServer(fault) as server:
         with pytest.raises(SourceError) as caught:
-            await ask(settings(server.url))
+            await ask(settings(server.url, **deadline(fault)))
     took_s = time.monotonic() - begun
     assert type(caught.value) is kind
     assert str(caught.value) == sentence
@@ -82,8 +89,8 @@ async def test_a_fault_is_one_of_our_errors_in_time(fault):
     assert caught.value.operation == "search"
     assert len(caught.value.detail) <= 300
     assert "<" not in str(caught.value)
-    # The bar is the deadline plus half a second; the rest is slack for a busy machine, so that this is no speed test.
-    assert took_s < 0.8 + 0.5 + 5
+    # No speed test: a drip that nothing ends would go on for hours.
+    assert took_s < 60
 
 
 async def test_the_fine_answer_passes():
@@ -116,7 +123,7 @@ async def test_a_connection_that_is_never_accepted(monkeypatch):
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     with pytest.raises(SourceUnavailable) as caught:
-        await ask(settings("http://tempo.invalid:3200", attempts=1))
+        await ask(settings("http://tempo.invalid:3200", attempts=1, connect_timeout_s=0.5))
     assert str(caught.value) == "Tempo could not be reached within 0.5 s."
 
 
@@ -165,7 +172,7 @@ async def test_no_secret_leaves_in_an_error_or_a_log(fault, style, caplog):
 
             server._handler = repeat
         with pytest.raises(SourceError) as caught:
-            await ask(settings(server.url, **token))
+            await ask(settings(server.url, **token, **deadline(fault)))
         sent = b"".join(server.heads)
     assert CANARIES[2].encode() in sent
     encoded = sent.partition(b"Basic ")[2].partition(b"\r\n")[0].decode() or "no basic"
@@ -196,7 +203,7 @@ async def test_only_what_may_pass_is_tried_again(fault, requests):
     """A 429 that asks for longer than the deadline is not worth waiting for."""
     async with FaultServer(fault) as server:
         with pytest.raises(SourceError):
-            await ask(settings(server.url, timeout_s=10))
+            await ask(settings(server.url))
         assert server.requests == requests
 
 
