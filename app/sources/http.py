@@ -209,26 +209,34 @@ class SourceHttp:
     async def _watched(self) -> AsyncIterator[None]:
         """Health and the breaker learn how the request ended."""
         now = self._clock()
-        if not self._problem and not self._breaker.admits(now):
+        if not self._breaker.admits(now):
             raise self._paused(now)
         try:
             yield
+        except _Crowded:
+            self._breaker.abandoned()  # the source was not asked: nothing was learned about it
+            raise
         except SourceError as error:
-            now = self._clock()
-            if _answers_all_the_same(error):
-                self._health.answered(now)
-            else:
-                self._health.failed(now, str(error))
-            if _counts(error):
-                self._breaker.failed(now)
-            else:
-                self._breaker.succeeded()
+            self._learn(error, self._clock())
             raise
         except BaseException:
             self._breaker.abandoned()
             raise
         self._health.answered(self._clock())
         self._breaker.succeeded()
+
+    def _learn(self, error: SourceError, now: UnixNanos) -> None:
+        # A bad query says nothing about the source but that it is there; wrong credentials or a wrong address do.
+        status = error.status or 0
+        if isinstance(error, SourceRefused) and status >= 400 and status not in (401, 403, 404):
+            self._health.answered(now)
+        else:
+            self._health.failed(now, str(error))
+        # A 500 or 429 comes from a source that is up, and so does any refusal.
+        if isinstance(error, SourceUnavailable) and status not in (500, 429):
+            self._breaker.failed(now)
+        else:
+            self._breaker.succeeded()
 
     def _paused(self, now: UnixNanos) -> SourceUnavailable:
         since = to_datetime(self._breaker.first_failure_ns or now).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -256,22 +264,25 @@ class SourceHttp:
             raise self._crowded(call.operation, seconds) if queued else self._late(call.operation, seconds) from None
 
     async def _tries(self, client: httpx.AsyncClient, call: _Call, until: float) -> Answer:
-        for attempt in range(1, self.settings.attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return await self._once(client, call)
             except _Retry as failure:
                 pause_s = _pause(attempt, failure.after_s)
                 # Rather the failure now than the same one, or a vaguer "too late", after a pointless wait.
-                if attempt == self.settings.attempts or pause_s >= until - asyncio.get_running_loop().time():
+                if attempt >= self.settings.attempts or pause_s >= until - asyncio.get_running_loop().time():
                     raise failure.error from None
             await asyncio.sleep(pause_s)
-        raise AssertionError("the last attempt returns or raises")
 
     def _late(self, operation: str, seconds: float) -> SourceUnavailable:
-        return SourceUnavailable(self.source, operation, f"{self.source} did not answer within {seconds:g} s.")
+        return SourceUnavailable(self.source, operation, f"{self.source} did not answer within {seconds:.3g} s.")
 
     def _crowded(self, operation: str, seconds: float) -> SourceUnavailable:
-        sentence = f"{self.settings.max_parallel} requests to {self.source} were under way and none ended within {seconds:g} s."
+        sentence = (
+            f"{self.settings.max_parallel} requests to {self.source} were under way and none ended within {seconds:.3g} s."
+        )
         return _Crowded(self.source, operation, sentence)
 
     async def _once(self, client: httpx.AsyncClient, call: _Call) -> Answer:
@@ -361,16 +372,6 @@ class _Retry(Exception):
         super().__init__(str(error))
         self.error = error
         self.after_s = after_s
-
-
-def _counts(error: SourceError) -> bool:
-    """Does it speak for a source that is down? A 500 or 429 comes from one that is up, and so does any refusal."""
-    return isinstance(error, SourceUnavailable) and error.status not in (500, 429) and not isinstance(error, _Crowded)
-
-
-def _answers_all_the_same(error: SourceError) -> bool:
-    """A bad query says nothing about the source but that it is there; wrong credentials or a wrong address do."""
-    return isinstance(error, SourceRefused) and (error.status or 0) >= 400 and error.status not in (401, 403, 404)
 
 
 def _pause(attempt: int, asked_s: float | None) -> float:

@@ -123,6 +123,7 @@ async def test_waiting_for_a_slot_ends_at_the_deadline_and_does_not_count_agains
             with pytest.raises(SourceUnavailable, match="1 requests to Tempo were under way"):
                 await http.get("/", operation="echo", deadline_s=0.01)
         assert http.health.paused_until_ns is None
+        assert http.health.failing_since_ns is None
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -198,7 +199,7 @@ async def test_a_large_answer_is_decoded_off_the_loop(monkeypatch):
     assert len(threads) == 1
 
 
-async def test_nothing_is_given_up_to_a_cookie_or_a_redirect():
+async def test_a_redirect_is_not_followed():
     seen = []
 
     def handler(request: httpx.Request) -> httpx.Response:
