@@ -148,7 +148,7 @@ class PrometheusClient:
         interval_ns = history.evaluation_ns(series, interval_ns)
         found = history.runs(series, interval_ns, unstable=unstable)
         gaps = history.gaps(found.values(), interval_ns)
-        alive_ns = await self._alive(gaps, interval_ns, end_ns) if gaps else ()
+        alive_ns = await self.alive(gaps, interval_ns, end_ns) if gaps else ()
         return history.histories(
             found,
             start_ns=start_ns,
@@ -182,7 +182,7 @@ class PrometheusClient:
         intervals = {round(rule.interval_s * SECOND) for rule in rules}
         return (intervals.pop() if len(intervals) == 1 else None), frozenset(unstable)
 
-    async def _alive(self, gaps: list[tuple[int, int]], interval_ns: int, end_ns: int) -> tuple[int, ...]:
+    async def alive(self, gaps: list[tuple[int, int]], interval_ns: int, end_ns: int) -> tuple[int, ...]:
         """Times around the gaps at which the evaluator was at work; empty where no series tells."""
         start_ns = min(start for start, _ in gaps) - 10 * interval_ns
         until_ns = min(max(end for _, end in gaps) + 10 * interval_ns, end_ns)

@@ -274,7 +274,10 @@ class TempoClient:
         return max(step_s, self._metric_range_s // step_s * step_s)
 
     async def metrics_instant(self, q: str, start_ns: int, end_ns: int) -> QueryResult:
-        """A TraceQL metrics query as one value per series for the whole window, stamped with its end."""
+        """A TraceQL metrics query as one value per series for the whole window, stamped with its end.
+
+        The window's very first instant is not counted: since 2.9 an interval holds its end and not its start.
+        """
         first_s, last_s = whole_seconds(start_ns, end_ns)
         deadline = asyncio.get_running_loop().time() + self.settings.search_timeout_s
         answer = await self._metrics("query", q, first_s, last_s, deadline)
