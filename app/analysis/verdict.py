@@ -172,7 +172,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """What Clew concludes from one trace. See docs/method.md for every word.
 
     `because` holds the sentences of `grounds` in order; `settles` says what would change or settle this verdict.
-    `reason_code` is the normalised reason (`token_expired`, `role_missing`, ...), `reason` the system's own words.
+    `reason_code` is the normalised reason (`token_expired`, `role_missing`, ...), `reason` the system's own words, and
+    `meaning` the same for everybody, as the end of a sentence.
     """
 
     trace_id: str
@@ -195,5 +196,6 @@ class Verdict(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     sentence: str = ""
     reason_code: str | None = None
+    meaning: str = ""
     grounds: tuple[Ground, ...] = ()
     settles: tuple[str, ...] = ()

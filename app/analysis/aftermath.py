@@ -1,0 +1,161 @@
+"""What the request had changed when it was refused, and what it changed afterwards.
+
+A denial's time is the end of its deciding span, on the skew-corrected clock. The forwarded request itself is no side effect,
+nor is a retry of the refused call.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.analysis import effects, peers, structure
+from app.analysis.accounts import Item, Tolerated
+from app.analysis.judge import Judgement
+from app.analysis.verdict import EffectKind, EffectTime, Outcome, SideEffect
+from app.traces.model import Node, SpanKind
+
+_MOST = 500
+
+
+class Aftermath(msgspec.Struct, frozen=True):
+    """The side effects in order, and which of them are findings.
+
+    after, before: spans whose change came after or before a denial in the branch it guarded.
+    unlisted:      side effects beyond the five hundred listed.
+    """
+
+    effects: tuple[SideEffect, ...]
+    after: tuple[Node, ...]
+    before: tuple[Node, ...]
+    unlisted: int
+
+
+def look(judgement: Judgement) -> Aftermath:
+    """The side effects of the whole trace, set against the judgement's denial."""
+    reading = judgement.reading
+    origin, node = judgement.origin, judgement.node
+    refused = judgement.refused and origin is not None and node is not None
+    path = set()
+    refused_calls = set()
+    if origin is not None:
+        path = {origin.node.index} | {n.index for n in reading.ancestors(origin.node)}
+        refused_calls = {structure.call_target(a.node) for a in judgement.chain if a.kind is SpanKind.CLIENT}
+    # Where the request went on by design, only what its own branch did belongs to the denial.
+    guarded = _guarded(judgement) if refused else None
+    denied_at = max(node.end_ns, origin.node.end_ns) if refused and node is not None and origin is not None else 0
+    listed: list[SideEffect] = []
+    after: list[Node] = []
+    before: list[Node] = []
+    undone: set[str] = set()
+    changes: list[tuple[Node, effects.Change]] = []
+    for found in reading.order:
+        if found.span.kind == SpanKind.SERVER or found.index in path:
+            continue
+        change = effects.change(found.span)
+        if change is None:
+            if refused and effects.is_rollback(found.span):
+                undone.update(_rolled_back(reading, found))
+            continue
+        if change.kind is EffectKind.HTTP_WRITE and _is_forwarding(judgement, found, refused_calls):
+            continue
+        changes.append((found, change))
+    for found, change in changes:
+        when = EffectTime.NO_DENIAL
+        if refused:
+            in_branch = guarded is None or found.index in guarded
+            when = _when(found, denied_at) if in_branch else EffectTime.NO_DENIAL
+            if change.kind is not EffectKind.AUDIT and not change.bookkeeping and in_branch:
+                if when is EffectTime.AFTER_DENIAL:
+                    if not change.undoes and not _only_records(change):
+                        after.append(found)
+                elif found.span.span_id not in undone and not _taken_back(found, change, changes, denied_at):
+                    before.append(found)
+        kind = change.kind
+        if kind is not EffectKind.AUDIT and when is EffectTime.AFTER_DENIAL and _only_records(change):
+            kind = EffectKind.AUDIT
+        listed.append(SideEffect(found.service, found.span.span_id, kind, change.target, when, found.start_ns))
+    listed.sort(key=lambda e: (e.start_ns, e.span_id))
+    if len(listed) > _MOST:
+        # Those nearest to the denial tell most.
+        kept = sorted(sorted(listed, key=lambda e: abs(e.start_ns - denied_at))[:_MOST], key=lambda e: (e.start_ns, e.span_id))
+        return Aftermath(tuple(kept), tuple(after), tuple(before), len(listed) - _MOST)
+    return Aftermath(tuple(listed), tuple(after), tuple(before), 0)
+
+
+def _when(node: Node, denied_at: int) -> EffectTime:
+    return EffectTime.AFTER_DENIAL if node.start_ns >= denied_at else EffectTime.BEFORE_DENIAL
+
+
+def _only_records(change: effects.Change) -> bool:
+    """An outbox row written after a refusal carries the news of it."""
+    return effects.words().outbox.search(change.target) is not None
+
+
+def _is_forwarding(judgement: Judgement, node: Node, refused_calls: set[tuple[str, str, str]]) -> bool:
+    """Whether an outgoing call is the request itself on its way, a retry of what was refused, or seen from inside anyway."""
+    if structure.call_target(node) in refused_calls:
+        return True
+    reading = judgement.reading
+    servers = [k for k in reading.kids(node) if k.span.kind == SpanKind.SERVER]
+    if not servers:
+        return False
+    caller = reading.hop_of(node)
+    if caller is judgement.entry and judgement.roles.of(caller).role == "gateway":
+        return True
+    if peers.of_target("", servers[0].span.name) is not None:
+        return True
+    return any(
+        effects.change(n.span) is not None or (n.span.kind == SpanKind.SERVER and n is not servers[0])
+        for n in reading.subtree(servers[0])
+    )
+
+
+def _guarded(judgement: Judgement) -> set[int] | None:
+    """The spans in the branch that the denial guarded; None where that is the whole request."""
+    if judgement.outcome is Outcome.DENIED:
+        return None
+    reading = judgement.reading
+    item: Item | None = judgement.item
+    if judgement.consumer is not None:
+        return {n.index for n in reading.subtree(judgement.consumer.node)}
+    if item is None:
+        return None
+    if item.kind is Tolerated.BYPASSED:
+        scope = item.within if item.within is not None else item.by.node
+        return {n.index for n in reading.subtree(scope)}
+    # A branch refused by design: what lies in it, and what its own hop did about it.
+    members = {n.index for n in reading.subtree(item.account.node)}
+    if item.within is not None and item.within is not item.by.node:
+        members |= {n.index for n in reading.subtree(item.within)}
+    return members
+
+
+def _rolled_back(reading: object, rollback: Node) -> set[str]:
+    """The writes of the same service and parent that a ROLLBACK took back."""
+    parent = rollback.parent
+    if parent is None:
+        return set()
+    found = set()
+    stack = list(parent.children)
+    while stack:
+        node = stack.pop()
+        if node.service == rollback.service and node.start_ns <= rollback.start_ns:
+            found.add(node.span.span_id)
+        stack.extend(node.children)
+    return found
+
+
+def _taken_back(node: Node, change: effects.Change, changes: list[tuple[Node, effects.Change]], denied_at: int) -> bool:
+    """Whether a later change by the same service undoes this one: a DELETE on the table it inserted into, a cancellation."""
+    if change.undoes:
+        return True
+    for other, later in changes:
+        if other.start_ns < max(denied_at, node.end_ns) or other.service != node.service or later.kind is not change.kind:
+            continue
+        if later.undoes or (later.verb == "DELETE" and change.verb != "DELETE" and _same_thing(change.target, later.target)):
+            return True
+    return False
+
+
+def _same_thing(target: str, other: str) -> bool:
+    return target == other or other.startswith(f"{target}/")

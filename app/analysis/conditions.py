@@ -1,0 +1,337 @@
+"""Conditions of signal rules: text in a rule file becomes a test on a span, with what it needs to be worth trying.
+
+Every test is fast to refuse: `Needs` says which attribute keys, events or status a span must have before any value is
+looked at, so that a rule costs nothing on the spans it is not about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from app.analysis import structure
+from app.analysis.ruletext import Mapping, RuleError
+from app.analysis.verdict import Layer, Phase
+from app.traces import semconv
+from app.traces.model import Node, SpanKind, Status
+
+if TYPE_CHECKING:
+    from app.analysis.reading import Reading
+
+Test = Callable[["Reading", Node], bool]
+
+# What a span must have: bits of `flags_of`.
+ERROR, EVENTS, MESSAGE = 1, 2, 4
+
+_LONGEST_PATTERN = 1000
+_OPTIONS = re2.Options()
+_OPTIONS.max_mem = 4 << 20
+_OPTIONS.log_errors = False
+
+EVIDENCE = ("explicit", "code", "structure", "protocol", "words")
+
+
+def pattern(text: str, file: str, line: int) -> Any:
+    """A compiled RE2 pattern: linear in its input, whatever it says.
+
+    Errors: RuleError where RE2 does not read it (back-references and look-around are not regular) or it is too long.
+    """
+    if len(text.encode()) > _LONGEST_PATTERN:
+        raise RuleError(file, line, f"a pattern may have {_LONGEST_PATTERN} bytes; this one has {len(text.encode())}.")
+    try:
+        return re2.compile(text, _OPTIONS)
+    except re2.error as error:
+        raise RuleError(file, line, f"the pattern {text[:60]!r} cannot be read: {_words(error)}.") from None
+
+
+def _words(error: Exception) -> str:
+    words = error.args[0] if error.args else "not a regular expression"
+    return words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+
+
+class Needs:
+    """What a span must have before a condition is worth trying.
+
+    keys:  groups of attribute keys; of each group one must be present.
+    flags: of ERROR, EVENTS and MESSAGE at least one (0: none needed).
+    """
+
+    __slots__ = ("flags", "keys", "not_error")
+
+    def __init__(self) -> None:
+        self.keys: list[frozenset[str]] = []
+        self.flags = 0
+        self.not_error = False
+
+    def met(self, keys: frozenset[str], flags: int) -> bool:
+        if self.flags and not flags & self.flags:
+            return False
+        if self.not_error and flags & ERROR:
+            return False
+        return all(group & keys for group in self.keys)
+
+
+class Condition:
+    """One way in which a decision may be read off a span; all its tests must hold.
+
+    phase, layer, evidence: where given, they replace the rule's own for this way.
+    of_value: a test on the value of the attribute that made the rule match, or None.
+    """
+
+    __slots__ = ("evidence", "layer", "needs", "of_value", "phase", "tests")
+
+    def __init__(self) -> None:
+        self.tests: list[Test] = []
+        self.needs = Needs()
+        self.phase: Phase | None = None
+        self.layer: Layer | None = None
+        self.evidence = ""
+        self.of_value: Callable[[object], bool] | None = None
+
+    def holds(self, reading: Reading, node: Node, keys: Iterable[str]) -> bool:
+        if self.of_value is not None:
+            attributes = node.span.attributes
+            if not any(self.of_value(attributes[key]) for key in keys):
+                return False
+        return all(test(reading, node) for test in self.tests)
+
+
+def flags_of(span: Any) -> int:
+    """The bits of ERROR, EVENTS and MESSAGE that a span has."""
+    return (
+        (ERROR if span.status is Status.ERROR else 0) | (EVENTS if span.events else 0) | (MESSAGE if span.status_message else 0)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- values
+
+
+def value_test(wanted: object, file: str, line: int) -> Callable[[object], bool]:
+    """A test on an attribute's value: "*" (there is one), "re:..." (RE2, anywhere in it), a list of texts, or a text."""
+    if isinstance(wanted, list):
+        tests = [value_test(item, file, line) for item in wanted]
+        return lambda value: any(test(value) for test in tests)
+    if wanted == "*":
+        return lambda value: semconv.text(value) != ""
+    text = semconv.text(wanted)
+    if text.startswith("re:"):
+        search = pattern(text[3:], file, line).search
+        return lambda value: any(search(item[:4096]) for item in _texts(value))
+    return lambda value: any(item == text for item in _texts(value))
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, list):
+        return [semconv.text(item) for item in value[:64]]
+    return (semconv.text(value),)
+
+
+def keys_of(name: str) -> tuple[str, ...]:
+    """The keys an attribute name in a rule stands for: an alias's list, else itself."""
+    return semconv.ALIASES.get(name, (name,))
+
+
+# --------------------------------------------------------------------------------------------------------- conditions
+
+_EXTRAS = {"phase", "layer", "evidence"}
+
+
+def condition(raw: object, file: str, line: int, *, has_any: bool) -> Condition:
+    """The condition that a rule file's mapping describes.
+
+    Errors: RuleError with the line of what is wrong.
+    """
+    if not isinstance(raw, Mapping) or not raw:
+        raise RuleError(file, line, "a condition is a mapping such as {attr: {auth.result: failure}}.")
+    made = Condition()
+    for key, value in raw.items():
+        at = raw.at(key)
+        if key in _EXTRAS:
+            continue
+        build = BUILDERS.get(key)
+        if build is None:
+            known = ", ".join(sorted((*BUILDERS, "attr_value", *_EXTRAS)))
+            if key != "attr_value":
+                raise RuleError(file, at, f"{key!r} is no condition; known are {known}.")
+            if not has_any:
+                raise RuleError(file, at, "attr_value needs any_attribute in the rule's match.")
+            made.of_value = value_test(value, file, at)
+            continue
+        build(made, value, file, at)
+    if not made.tests and made.of_value is None:
+        raise RuleError(file, line, "a condition needs at least one test.")
+    made.phase = _word(raw, "phase", Phase, file)
+    made.layer = _word(raw, "layer", Layer, file)
+    made.evidence = raw.get("evidence") or _evidence(raw)
+    if made.evidence not in EVIDENCE:
+        raise RuleError(file, raw.at("evidence"), f"evidence is one of {', '.join(EVIDENCE)}.")
+    return made
+
+
+def _word(raw: Mapping, key: str, kind: Any, file: str) -> Any:
+    if key not in raw:
+        return None
+    try:
+        return kind(raw[key])
+    except ValueError:
+        raise RuleError(file, raw.at(key), f"{key} is one of {', '.join(kind)}.") from None
+
+
+def _evidence(raw: Mapping) -> str:
+    """How good a proof the condition is, by what it reads, unless the rule says so itself."""
+    keys = set(raw)
+    if keys & {"attr", "attr_value", "event", "event_attr", "exception"}:
+        return "explicit"
+    if keys & {"message", "exception_message", "words", "any_value"}:
+        return "words"
+    if keys & {"http_status", "grpc_status"}:
+        return "protocol"
+    return "structure"
+
+
+def attributes(made: Condition, value: object, file: str, line: int) -> None:
+    if not isinstance(value, Mapping) or not value:
+        raise RuleError(file, line, "attr is a mapping from attribute to value.")
+    for name, wanted in value.items():
+        test = value_test(wanted, file, value.at(name))
+        keys = keys_of(name)
+        made.needs.keys.append(frozenset(keys))
+        made.tests.append(_attr_test(keys, test))
+
+
+def _attr_test(keys: tuple[str, ...], test: Callable[[object], bool]) -> Test:
+    def holds(_: Reading, node: Node) -> bool:
+        value = semconv.first(node.span.attributes, keys)
+        return value is not None and test(value)
+
+    return holds
+
+
+def _http_status(made: Condition, value: object, file: str, line: int) -> None:
+    wanted = _numbers(value, file, line)
+    made.needs.keys.append(frozenset((*semconv.HTTP_STATUS, "status")))
+    made.tests.append(lambda _, node: semconv.http_status(node.span) in wanted)
+
+
+def _grpc_status(made: Condition, value: object, file: str, line: int) -> None:
+    names = value if isinstance(value, list) else [value]
+    if not all(name in semconv.GRPC_NAMES for name in names):
+        raise RuleError(file, line, f"grpc_status is a list of {', '.join(semconv.GRPC_NAMES)}.")
+    wanted = {semconv.GRPC_NAMES.index(name) for name in names}
+    made.needs.keys.append(frozenset(semconv.ALIASES["rpc.status"]))
+    made.tests.append(lambda _, node: semconv.grpc_status(node.span) in wanted)
+
+
+def _numbers(value: object, file: str, line: int) -> set[int]:
+    try:
+        return {int(str(item)) for item in (value if isinstance(value, list) else [value])}
+    except (TypeError, ValueError):
+        raise RuleError(file, line, "http_status is a list of numbers.") from None
+
+
+def _status(made: Condition, value: object, file: str, line: int) -> None:
+    if value not in Status.__members__:
+        raise RuleError(file, line, "status is UNSET, OK or ERROR.")
+    wanted = Status[str(value)]
+    if wanted is Status.ERROR:
+        made.needs.flags |= ERROR
+    else:
+        made.needs.not_error = True
+    made.tests.append(lambda _, node: node.span.status is wanted)
+
+
+def _message(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+    made.needs.flags |= MESSAGE
+    made.tests.append(lambda _, node: search(node.span.status_message[:4096]) is not None)
+
+
+def _event(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+    made.needs.flags |= EVENTS
+    made.tests.append(lambda _, node: any(search(event.name[:256]) for event in node.span.events))
+
+
+def _event_attr(made: Condition, value: object, file: str, line: int) -> None:
+    if not isinstance(value, Mapping) or not value:
+        raise RuleError(file, line, "event_attr is a mapping from attribute to value.")
+    tests = [(name, value_test(wanted, file, value.at(name))) for name, wanted in value.items()]
+    made.needs.flags |= EVENTS
+    made.tests.append(
+        lambda _, node: any(
+            all(name in event.attributes and test(event.attributes[name]) for name, test in tests) for event in node.span.events
+        )
+    )
+
+
+def _exception(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+    made.needs.flags |= EVENTS
+    made.tests.append(lambda _, node: any(search(kind[:256]) for kind, _text in semconv.exceptions(node.span)))
+
+
+def _exception_message(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+    made.needs.flags |= EVENTS
+    made.tests.append(lambda _, node: any(search(text[:4096]) for _kind, text in semconv.exceptions(node.span)))
+
+
+def _trouble(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+    made.needs.flags |= EVENTS | MESSAGE
+    made.tests.append(lambda reading, node: search(reading.trouble(node)) is not None)
+
+
+def _any_value(made: Condition, value: object, file: str, line: int) -> None:
+    search = pattern(str(value), file, line).search
+
+    def holds(reading: Reading, node: Node) -> bool:
+        for item in node.span.attributes.values():
+            if isinstance(item, str) and len(item) > 3 and search(item[:4096]):
+                return True
+        return search(reading.trouble(node)) is not None
+
+    made.tests.append(holds)
+
+
+def _missing(made: Condition, value: object, file: str, line: int) -> None:
+    if not isinstance(value, list):
+        raise RuleError(file, line, "missing is a list of attribute keys.")
+    absent = frozenset(key for name in value for key in keys_of(str(name)))
+    made.tests.append(lambda _, node: not any(semconv.text(node.span.attributes.get(key)) for key in absent))
+
+
+def _structure(made: Condition, value: object, file: str, line: int) -> None:
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        predicate = structure.PREDICATES.get(str(name))
+        if predicate is None:
+            raise RuleError(file, line, f"{name!r} is no structure; known are {', '.join(sorted(structure.PREDICATES))}.")
+        made.tests.append(predicate)
+
+
+BUILDERS: dict[str, Callable[[Condition, object, str, int], None]] = {
+    "attr": attributes,
+    "http_status": _http_status,
+    "grpc_status": _grpc_status,
+    "status": _status,
+    "message": _message,
+    "event": _event,
+    "event_attr": _event_attr,
+    "exception": _exception,
+    "exception_message": _exception_message,
+    "words": _trouble,
+    "any_value": _any_value,
+    "missing": _missing,
+    "structure": _structure,
+}
+
+
+def kinds(value: object, file: str, line: int) -> frozenset[SpanKind]:
+    names = value if isinstance(value, list) else [value]
+    try:
+        return frozenset(SpanKind[str(name)] for name in names)
+    except KeyError:
+        raise RuleError(file, line, "kind is a list of SERVER, CLIENT, INTERNAL, PRODUCER, CONSUMER.") from None

@@ -1,0 +1,56 @@
+"""Where a request came in: the span whose answer the client saw."""
+
+from __future__ import annotations
+
+from app.analysis.reading import Reading
+from app.analysis.signals import is_browser
+from app.traces.model import Node, SpanKind
+
+_REQUESTS = (SpanKind.SERVER, SpanKind.CONSUMER)
+
+
+def find(reading: Reading) -> Node:
+    """The entry: the first root, or the one server span that a client's own root leads to."""
+    roots = [root for root in reading.trace.roots if root.index not in reading.joined]
+    requests = [root for root in roots if root.span.kind in _REQUESTS and not root.lost_parent]
+    root = requests[0] if requests else roots[0]
+    if not requests:
+        leading = [r for r in roots if not r.lost_parent]
+        root = leading[0] if leading else next((r for r in roots if r.span.kind in _REQUESTS), roots[0])
+    if root.span.kind in _REQUESTS:
+        return root
+    return _served(reading, root) or root
+
+
+def others(reading: Reading, entry: Node) -> list[Node]:
+    """Further request roots that could not be placed below the entry, in order."""
+    top = entry
+    for above in reading.ancestors(entry):
+        top = above
+    return [
+        root
+        for root in reading.trace.roots
+        if root is not top and root.index not in reading.joined and root.span.kind in _REQUESTS
+    ][:50]
+
+
+def _served(reading: Reading, root: Node) -> Node | None:
+    """The single server span below a client's root; None where the root leads to several, or does work of its own."""
+    found: list[Node] = []
+    calls = 0
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.span.kind == SpanKind.SERVER:
+            found.append(node)
+            if len(found) > 1:
+                return None
+            continue
+        if node.span.kind == SpanKind.CLIENT:
+            calls += 1
+        stack.extend(reading.kids(node))
+    if not found:
+        return None
+    if root.span.kind == SpanKind.CLIENT or is_browser(root) or calls <= 1:
+        return found[0]
+    return None

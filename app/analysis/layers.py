@@ -1,0 +1,108 @@
+"""The layers a request met, and the hops it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from app.analysis import answers, naming, statements
+from app.analysis.accounts import State
+from app.analysis.judge import Judgement
+from app.analysis.naming import Named
+from app.analysis.verdict import Decision, Hop, Layer, LayerDecision, Outcome
+from app.traces.model import Node
+
+_MOST = 60
+_MOST_HOPS = 500
+_DECISIONS = {"allow": Decision.ALLOW, "deny": Decision.DENY, "error": Decision.ERROR, "unknown": Decision.UNKNOWN}
+
+
+def met(judgement: Judgement, named: Named | None, clean: Callable[[str], str]) -> Iterator[LayerDecision]:
+    """Every layer that decided, in the order met; of equal decisions of one service the first."""
+    found: list[tuple[int, int, LayerDecision]] = []
+    reading, roles = judgement.reading, judgement.roles
+    origin, node = judgement.origin, judgement.node
+    chain = {a.node.index for a in judgement.chain}
+    if named is not None and node is not None:
+        decision = Decision.ERROR if judgement.outcome is Outcome.ERROR else Decision.DENY
+        found.append((node.start_ns, node.index, LayerDecision(named.layer, named.service, decision, named.span_id,
+                                                               clean(named.reason), clean(named.target), named.phase,
+                                                               named.rule)))  # fmt: skip
+    for signal in reading.signals.values():
+        if signal.says == "fetch" and signal.decision != "error":
+            continue
+        if origin is not None and named is not None and signal.node is origin.node:
+            continue
+        decision = _DECISIONS[signal.decision]
+        account = judgement.ledger.accounts.get(signal.node.index)
+        if decision is Decision.UNKNOWN:
+            if account is not None and account.state in (State.DENY, State.ALLOW) and account.cause is not None:
+                continue  # the decider's own span speaks for it
+            decision = _inferred(judgement, signal.node, chain)
+        if account is not None and account.state is State.BROKEN and decision is Decision.DENY:
+            decision = Decision.ERROR
+        span = signal.node.span
+        reason = "" if decision is Decision.ALLOW else statements.reason_text(reading, signal.node, signal)
+        found.append((signal.node.start_ns, signal.node.index, LayerDecision(
+            naming.signal_layer(roles, signal), signal.node.service, decision, span.span_id, clean(reason),
+            clean(naming.target(reading, roles, signal.node)), statements.phase(signal), signal.rule.id)))  # fmt: skip
+    if judgement.outcome is Outcome.INCONCLUSIVE and origin is not None:
+        layer = roles.layer_of(origin.node)
+        found.append((origin.node.start_ns, origin.node.index,
+                      LayerDecision(layer, origin.node.service, Decision.NO_EVIDENCE, origin.node.span.span_id)))  # fmt: skip
+        for call in origin.opaque[-3:]:
+            layer = naming.peer_layer(reading, roles, call.node)
+            found.append((call.node.start_ns, call.node.index, LayerDecision(
+                layer, call.node.service, Decision.UNKNOWN, call.node.span.span_id,
+                target=clean(naming.target(reading, roles, call.node)))))  # fmt: skip
+    found.sort(key=lambda item: item[:2])
+    seen: set[tuple[Layer, str, Decision]] = set()
+    count = 0
+    for _, _, entry in found:
+        key = (entry.layer, entry.service, entry.decision)
+        if key in seen or count >= _MOST:
+            continue
+        seen.add(key)
+        count += 1
+        yield entry
+    if judgement.refused:
+        yield from _not_reached(judgement, {(e.layer, e.service) for _, _, e in found})
+
+
+def _inferred(judgement: Judgement, node: Node, chain: set[int]) -> Decision:
+    """What an unrecorded answer must have been, by what came next."""
+    if node.index in chain:
+        return Decision.UNKNOWN if judgement.outcome is Outcome.INCONCLUSIVE else Decision.DENY
+    if judgement.outcome is Outcome.ALLOWED:
+        signal = judgement.reading.signals.get(node.index)
+        return Decision.UNKNOWN if signal is not None and signal.bulk else Decision.ALLOW
+    return Decision.UNKNOWN
+
+
+def _not_reached(judgement: Judgement, seen: set[tuple[Layer, str]]) -> Iterator[LayerDecision]:
+    """Layers that allowed requests of this route go on to, and this one did not."""
+    for layer, service in judgement.reading.context.route_layers:
+        if (layer, service) not in seen:
+            yield LayerDecision(layer, service, Decision.NOT_REACHED)
+
+
+def path(judgement: Judgement) -> Iterator[Hop]:
+    """The hops of the request in the order met, those of background work last."""
+    reading = judgement.reading
+    relays = {hop.index for hop in judgement.relays}
+    count = 0
+    for node in reading.order:
+        if not reading.starts_hop(node):
+            continue
+        count += 1
+        if count > _MOST_HOPS:
+            return
+        parent = reading.parent(node)
+        yield Hop(
+            service=node.service,
+            span_id=node.span.span_id,
+            parent_service=parent.service if parent is not None else None,
+            start_ns=node.start_ns,
+            duration_ns=node.duration_ns,
+            status=answers.shown_status(node.span),
+            relay=node.index in relays,
+        )

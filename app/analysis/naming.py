@@ -1,0 +1,268 @@
+"""Who is named: the layer, the phase, the reason and the target of what decided or broke.
+
+Source: docs/method.md, "Who is named".
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.analysis import peers, statements
+from app.analysis.accounts import Account, State, Way
+from app.analysis.answers import Answer
+from app.analysis.joins import same_service
+from app.analysis.judge import Judgement
+from app.analysis.peers import NameRole, Peer
+from app.analysis.reading import Reading
+from app.analysis.roles import Role, Roles
+from app.analysis.rulebook import Hit, RuleBook
+from app.analysis.signals import Signal
+from app.analysis.verdict import Layer, Outcome, Phase
+from app.traces import semconv
+from app.traces.model import Node, SpanKind
+
+_BY_PEER = {Peer.POLICY: Layer.POLICY_ENGINE, Peer.IDENTITY: Layer.IDENTITY_PROVIDER, Peer.KEYS: Layer.IDENTITY_PROVIDER,
+            Peer.LIMITER: Layer.RATE_LIMITER, Peer.DATABASE: Layer.DATABASE, Peer.BROKER: Layer.MESSAGE_BROKER,
+            Peer.CLOUD: Layer.EXTERNAL_SERVICE}  # fmt: skip
+_BY_LAYER = {Layer.POLICY_ENGINE: Phase.AUTHZ, Layer.IDENTITY_PROVIDER: Phase.AUTHN, Layer.RATE_LIMITER: Phase.AUTHZ,
+             Layer.EDGE_WAF: Phase.AUTHZ, Layer.SERVICE_MESH: Phase.AUTHZ}  # fmt: skip
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What is said of the span that decided or broke. `attribute` and `value` are what a person can look up."""
+
+    layer: Layer
+    phase: Phase | None
+    service: str
+    span_id: str
+    rule: str
+    reason: str
+    reason_attribute: str
+    target: str
+    attribute: str
+    value: str
+    evidence: str
+
+
+def name(judgement: Judgement, rules: RuleBook) -> Named | None:
+    """The naming of the judgement's origin; None where it has none that may be named."""
+    origin, node = judgement.origin, judgement.node
+    if origin is None or node is None or not judgement.names_one:
+        return None
+    reading, roles = judgement.reading, judgement.roles
+    signal = origin.signal
+    status = None if signal is not None else _status_rule(reading, rules, node)
+    layer = _layer(judgement, origin, signal, status)
+    reason, attribute = _reason(judgement, origin, node, signal)
+    phase = _phase(judgement, origin, node, signal, layer, reason, status)
+    key, value = statements.ground(reading, origin.node, signal)
+    rule = signal.rule.id if signal is not None else status.rule.id if status is not None else ""
+    return Named(
+        layer=layer,
+        phase=phase,
+        service=node.service,
+        span_id=node.span.span_id,
+        rule=rule,
+        reason=reason,
+        reason_attribute=attribute,
+        target=target(reading, roles, origin.node),
+        attribute=key,
+        value=value,
+        evidence=_evidence(origin, signal),
+    )
+
+
+def _evidence(origin: Account, signal: Signal | None) -> str:
+    if signal is not None:
+        return "protocol" if signal.decision == "unknown" else signal.evidence
+    return "structure" if origin.check else "protocol"
+
+
+# -------------------------------------------------------------------------------------------------------------- layer
+
+
+def signal_layer(roles: Roles, signal: Signal) -> Layer:
+    """The layer that a signal's rule, plug-in and service give it."""
+    condition = signal.hit.condition
+    if condition.layer is not None:
+        return condition.layer
+    rule = signal.rule
+    for ending, layer in rule.layer_overrides.items():
+        if signal.node.span.name.endswith(ending):
+            return layer
+    if rule.layer_by == "service_role":
+        return roles.layer_of(signal.node)
+    return rule.layer
+
+
+def _layer(judgement: Judgement, origin: Account, signal: Signal | None, status: Hit | None) -> Layer:
+    roles, node = judgement.roles, origin.node
+    if signal is not None:
+        layer = signal_layer(roles, signal)
+        if layer is Layer.APPLICATION and (judgement.asked or origin.decider is not None):
+            # Asked about a third party's action, it answered and did nothing else: that is what an engine does.
+            return Layer.IDENTITY_PROVIDER if statements.phase(signal) is Phase.AUTHN else Layer.POLICY_ENGINE
+        return layer
+    if origin.state is State.BROKEN:
+        return _broken_layer(judgement, origin)
+    if origin.answer is Answer.THROTTLED:
+        return Layer.RATE_LIMITER
+    if origin.way is Way.GUARD or (origin.check and node.span.kind is SpanKind.INTERNAL):
+        name = node.span.name.lower()
+        if any(word in name for word in ("limit", "throttl", "quota")):
+            return Layer.RATE_LIMITER
+        if any(word in name for word in ("firewall", "waf", "ip filter", "blocklist", "denylist")):
+            return Layer.EDGE_WAF
+        return roles.layer_of(node)
+    if node.span.kind is SpanKind.CLIENT:
+        return peer_layer(judgement.reading, roles, node)
+    if status is not None and status.rule.layer_by == "":
+        return status.rule.layer
+    role = roles.of(node).role
+    if judgement.asked and role is Role.SERVICE:
+        return Layer.IDENTITY_PROVIDER if statements.phase_of(None, node, "") is Phase.AUTHN else Layer.POLICY_ENGINE
+    return roles.layer_of(node)
+
+
+def peer_layer(reading: Reading, roles: Roles, node: Node) -> Layer:
+    """The layer of a callee that sends no span for this call, by what it is."""
+    span = node.span
+    called = peers.of_call(span)
+    if called in _BY_PEER:
+        return _BY_PEER[called]
+    peer = semconv.peer(span)
+    role = peers.name_role(peer)
+    if role is NameRole.WAF:
+        return Layer.EDGE_WAF
+    if role is NameRole.GATEWAY:
+        return Layer.API_GATEWAY
+    if sends_spans(reading, peer):
+        seen = next((n for n in reading.trace.nodes if same_service(peer, n.service)), None)
+        return roles.layer_of(seen) if seen is not None else Layer.APPLICATION
+    if span.attributes.get("component") == "proxy":
+        return roles.layer_of(node)
+    return Layer.EXTERNAL_SERVICE
+
+
+def sends_spans(reading: Reading, peer: str) -> bool:
+    """Whether a peer is known to send spans: in this trace, or by configuration."""
+    if not peer:
+        return False
+    known = reading.memo.get(("known", peer))
+    if known is None:
+        names = {*reading.trace.services, *reading.context.known_services}
+        known = reading.memo["known", peer] = any(same_service(peer, service) for service in names)
+    return bool(known)
+
+
+def _broken_layer(judgement: Judgement, origin: Account) -> Layer:
+    node = origin.node
+    if node.span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER):
+        return peer_layer(judgement.reading, judgement.roles, node)
+    if semconv.db_system(node.span):
+        return Layer.DATABASE
+    return judgement.roles.layer_of(node)
+
+
+# --------------------------------------------------------------------------------------------------- phase and reason
+
+
+def _phase(judgement: Judgement, origin: Account, node: Node, signal: Signal | None, layer: Layer, reason: str,
+           status: Hit | None) -> Phase | None:  # fmt: skip
+    if judgement.outcome is Outcome.ERROR:
+        if signal is not None and signal.says != "store":
+            return statements.phase(signal)
+        if layer in _BY_LAYER:
+            return _BY_LAYER[layer]
+        for account in reversed(judgement.chain):
+            if account.signal is not None and account.check:
+                return statements.phase(account.signal)
+        return None
+    if origin.answer is Answer.THROTTLED and signal is None:
+        return Phase.AUTHZ
+    if layer is Layer.RATE_LIMITER:
+        return Phase.AUTHZ
+    if signal is None and status is not None and not reason:
+        return status.phase
+    if signal is not None and signal.decision == "unknown":
+        return _enforced_phase(judgement, signal)
+    phase = statements.phase_of(signal, node, reason)
+    if signal is None and origin.way is Way.GUARD:
+        lowered = node.span.name.lower()
+        if any(word in lowered for word in ("jwt", "authenticat", "login", "token", "session", "apikey", "api_key", "api-key")):
+            return Phase.AUTHN
+    return phase
+
+
+def _enforced_phase(judgement: Judgement, signal: Signal) -> Phase:
+    """The phase of an unrecorded answer: an introspection is about identity, a policy about permission."""
+    return signal.phase
+
+
+def _reason(judgement: Judgement, origin: Account, node: Node, signal: Signal | None) -> tuple[str, str]:
+    reading = judgement.reading
+    text, attribute = statements.reason_at(reading, origin.node, signal)
+    if not text and origin.decider is not None:
+        text, attribute = statements.reason_at(reading, origin.decider, None)
+    if not text and node.span.kind is SpanKind.SERVER:
+        text, attribute = statements.caller_words(reading, node)
+    if not text:
+        # A check that wraps the decision often has the words.
+        for account in reversed(judgement.chain[:-1]):
+            if account.signal is not None and account.check:
+                text, attribute = statements.reason_at(reading, account.node, account.signal)
+                if text:
+                    break
+            if account.is_hop:
+                break
+    if text:
+        return text, attribute
+    return _plain_reason(judgement, origin, signal), ""
+
+
+def _plain_reason(judgement: Judgement, origin: Account, signal: Signal | None) -> str:
+    span = origin.node.span
+    if judgement.outcome is Outcome.ERROR:
+        kind = semconv.text(span.attributes.get("error.type"))
+        status = semconv.http_status(span)
+        return kind or (f"answered {status}" if status else "failed without saying why")
+    if signal is not None and signal.says == "guard":
+        return f"{span.name.rpartition('.')[2] or span.name} refused; it records no reason"
+    if signal is not None and signal.decision == "unknown":
+        return f"{signal.rule.system.split(',')[0]} was asked and the request was refused at once; its answer is not recorded"
+    if origin.answer is Answer.THROTTLED:
+        return "too many requests"
+    if origin.answer is Answer.LOGIN:
+        return "sent to the log-in page"
+    status = semconv.http_status(span)
+    if status is not None and status >= 400:
+        return f"answered {status}; it records no reason"
+    code = semconv.grpc_status(span)
+    if code:
+        return f"answered {semconv.GRPC_NAMES[code]}; it records no reason"
+    return "refused; it records no reason"
+
+
+def _status_rule(reading: Reading, rules: RuleBook, node: Node) -> Hit | None:
+    """The most telling rule about a status the span answered: a product's before a protocol's."""
+    hits = [h for h in rules.status_hits(reading, node) if h.decision in ("deny", "error")]
+    return hits[0] if hits else None
+
+
+# -------------------------------------------------------------------------------------------------------------- target
+
+
+def target(reading: Reading, roles: Roles, node: Node) -> str:
+    """The decider's own name where it sends no spans of its own; "" where the span's service decided itself."""
+    span = node.span
+    if semconv.db_system(span):
+        return semconv.first_text(span.attributes, ("db.namespace", "db.name", "server.address", "net.peer.name")) or (
+            semconv.db_system(span)
+        )
+    if semconv.messaging_system(span):
+        return semconv.first_text(span.attributes, ("server.address", "net.peer.name")) or semconv.messaging_system(span)
+    if semconv.rpc_system(span) == "aws-api":
+        return semconv.rpc_service(span) or span.name.partition(".")[0]
+    if span.kind is SpanKind.CLIENT and not any(k.span.kind is SpanKind.SERVER for k in reading.kids(node)):
+        return semconv.peer(span)
+    return ""

@@ -1,0 +1,183 @@
+"""A trace as the judgement walks it: the repaired tree, guessed joins, answers, and what each span said.
+
+The tree of `app.traces.build` is left as it is; where a lost or broken link was guessed (joins.py), the guess stands here
+beside it, and every walk of the judgement goes through `kids` and `parent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.analysis import answers
+from app.analysis.answers import Answer
+from app.analysis.verdict import Layer
+from app.traces import semconv
+from app.traces.model import Node, SpanKind, Trace
+
+if TYPE_CHECKING:
+    from app.analysis.signals import Signal
+
+_UNKNOWN = -1  # an answer not yet looked up
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is known beside the trace.
+
+    known_services: services that send spans, so that a hop without one is known to be missing.
+    role_overrides: service to role (a value of roles.Role), from configuration.
+    route_layers:   (layer, service) that allowed requests of this route usually meet, in order.
+    route_auth_ns:  how long authentication usually takes on this route.
+    """
+
+    known_services: frozenset[str] = frozenset()
+    client_address_is_pii: bool = False
+    role_overrides: Mapping[str, str] = {}
+    route_layers: Sequence[tuple[Layer, str]] = ()
+    route_auth_ns: int | None = None
+
+
+class Reading:
+    """One trace under judgement. Spans are named by `Node.index`, their place in `trace.nodes`.
+
+    order:   the nodes, parents before children, guessed parents included.
+    signals: index to what the span itself said of authentication or authorization.
+    joined:  index of a node to the parent that was guessed for it.
+    servers: index to the closest SERVER or CONSUMER span at or above it.
+    """
+
+    def __init__(self, trace: Trace, context: Context) -> None:
+        self.trace = trace
+        self.context = context
+        self.order: list[Node] = trace.nodes
+        self.memo: dict[tuple[Any, ...], Any] = {}
+        self.signals: dict[int, Signal] = {}
+        self.joined: dict[int, Node] = {}
+        self.servers: list[Node | None] = []
+        self._adopted: dict[int, list[Node]] = {}
+        self._answers: list[int] = [_UNKNOWN] * len(trace.nodes)
+
+    # ------------------------------------------------------------------------------------------------------ the tree
+
+    def kids(self, node: Node) -> list[Node]:
+        """The node's children, adopted ones among them, by start."""
+        adopted = self._adopted.get(node.index)
+        return node.children if adopted is None else adopted
+
+    def parent(self, node: Node) -> Node | None:
+        return node.parent if node.parent is not None else self.joined.get(node.index)
+
+    def ancestors(self, node: Node) -> Iterator[Node]:
+        """From the parent upwards, over guessed links as well."""
+        found = self.parent(node)
+        while found is not None:
+            yield found
+            found = self.parent(found)
+
+    def subtree(self, node: Node) -> Iterator[Node]:
+        """The node and all below it, parents first."""
+        stack = [node]
+        while stack:
+            found = stack.pop()
+            yield found
+            stack.extend(reversed(self.kids(found)))
+
+    def adopt(self, parent: Node, child: Node) -> None:
+        """Hang a root below a node for the judgement. The caller sees to it that no circle closes."""
+        self.joined[child.index] = parent
+        kids = [*self.kids(parent), child]
+        kids.sort(key=lambda n: (n.start_ns, n.index))
+        self._adopted[parent.index] = kids
+
+    def settle(self) -> None:
+        """Fix the order and the servers, once all joins are made."""
+        nodes = self.trace.nodes
+        if self.joined:
+            ordered: list[Node] = []
+            stack = [root for root in reversed(self.trace.roots) if root.index not in self.joined]
+            while stack:
+                node = stack.pop()
+                ordered.append(node)
+                stack.extend(reversed(self.kids(node)))
+            self.order = ordered
+        servers: list[Node | None] = [None] * len(nodes)
+        for node in self.order:
+            kind = node.span.kind
+            if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
+                servers[node.index] = node
+            else:
+                parent = node.parent
+                if parent is None:
+                    parent = self.joined.get(node.index)
+                if parent is not None:
+                    servers[node.index] = servers[parent.index]
+        self.servers = servers
+
+    def server_of(self, node: Node) -> Node | None:
+        """The closest SERVER or CONSUMER span, the node itself included."""
+        return self.servers[node.index]
+
+    def starts_hop(self, node: Node) -> bool:
+        """Whether a service's part of the request begins here."""
+        kind = node.span.kind
+        if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
+            return True
+        parent = self.parent(node)
+        return parent is None or parent.span.resource.service != node.span.resource.service
+
+    def hop_of(self, node: Node) -> Node:
+        """The entry span of the hop the node belongs to."""
+        found = self.memo.get(("hop", node.index))
+        if found is None:
+            climbed = []
+            here = node
+            while (found := self.memo.get(("hop", here.index))) is None:
+                if self.starts_hop(here):
+                    found = here
+                    break
+                climbed.append(here.index)
+                parent = self.parent(here)
+                assert parent is not None  # a node without a parent starts a hop
+                here = parent
+            for index in (*climbed, here.index):
+                self.memo["hop", index] = found
+        assert isinstance(found, Node)
+        return found
+
+    # ------------------------------------------------------------------------------------------------- what they said
+
+    def answer(self, node: Node) -> Answer:
+        """What the span answered or was answered."""
+        known = self._answers[node.index]
+        if known == _UNKNOWN:
+            known = self._answers[node.index] = answers.answer(node.span)
+        return Answer(known)
+
+    def trouble(self, node: Node) -> str:
+        """All words of a span that went wrong: its status message, then each exception's class and message."""
+        span = node.span
+        if not span.events:
+            return span.status_message[:4096]
+        parts = [span.status_message[:4096]] if span.status_message else []
+        for event in span.events[:32]:
+            kind = semconv.text(event.attributes.get(semconv.EXCEPTION_TYPE))
+            message = semconv.text(event.attributes.get(semconv.EXCEPTION_MESSAGE))
+            if kind or message:
+                parts.append(f"{kind[:256]}: {message[:4096]}")
+        return "\n".join(parts)
+
+    def allows(self, node: Node) -> bool:
+        signal = self.signals.get(node.index)
+        return signal is not None and signal.decision == "allow"
+
+    def in_bulk(self, node: Node) -> bool:
+        """Whether an ancestor asks many questions at once."""
+        for above in self.ancestors(node):
+            signal = self.signals.get(above.index)
+            if signal is not None and signal.bulk:
+                return True
+            if above.span.kind in (SpanKind.SERVER, SpanKind.CONSUMER):
+                return False
+        return False

@@ -1,0 +1,464 @@
+"""The signal rules: read from YAML, checked with file and line, compiled once, and found for a span in about a microsecond.
+
+Shipped rules stand in `rules/*.yaml`; a house adds its own from a folder, where a rule with a shipped id replaces it.
+The schema is in docs/rules.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from app.analysis import conditions, ruletext
+from app.analysis.conditions import Condition, Needs, Test
+from app.analysis.ruletext import RuleError
+from app.analysis.verdict import Layer, Phase
+from app.traces.model import Node, Span, SpanKind
+
+if TYPE_CHECKING:
+    from app.analysis.reading import Reading
+
+__all__ = ["Hit", "Rule", "RuleBook", "RuleError", "shipped"]
+
+# The families in the order in which they are tried: a product's own statement before a general convention.
+FAMILIES = ("proxies", "gateways", "identity", "policy", "frameworks", "stores", "services", "generic")
+
+SAYS = ("decision", "guard", "store", "peer", "status", "fetch", "context")
+DECISIONS = ("allow", "deny", "error", "unknown", "shadow", "context")
+LAYER_BY = ("service_role", "deepest_originator")
+DECIDERS = ("self", "callee")
+_KEYS = {"id", "system", "summary", "match", "says", "layer", "layer_by", "layer_overrides", "phase", "decision", "decider",
+         "bulk", "reason_from", "capture", "note", "source", "confidence"}  # fmt: skip
+_MATCH = {"scope", "span_name", "kind", "attributes", "any_attribute", "without", "resource", "events", "event_attributes",
+          "any_value", "words", "any"}  # fmt: skip
+_CONFIDENCE = ("verified", "documented", "inferred")
+_CACHED = 20_000  # shapes remembered; hostile input may have any number of them
+
+
+class Alternative:
+    """One way for a span to be what a rule is about: what it must have, then what its values must be."""
+
+    __slots__ = ("any_exact", "any_patterns", "kinds", "name", "needs", "scope", "tests", "without", "without_patterns")
+
+    def __init__(self) -> None:
+        self.scope: Any = None  # a text, a compiled pattern or None
+        self.name = -1  # the index of the name's pattern in the book
+        self.kinds: frozenset[SpanKind] | None = None
+        self.needs = Needs()
+        self.any_exact: frozenset[str] = frozenset()
+        self.any_patterns: tuple[Any, ...] = ()
+        self.without: frozenset[str] = frozenset()
+        self.without_patterns: tuple[Any, ...] = ()
+        self.tests: list[Test] = []
+
+    def fits(self, scope: str, kind: SpanKind, names: frozenset[int], keys: frozenset[str], flags: int) -> bool:
+        """Whether a span of this shape can match; its values are not looked at."""
+        if self.kinds is not None and kind not in self.kinds:
+            return False
+        if self.scope is not None and (scope != self.scope if isinstance(self.scope, str) else not self.scope.search(scope)):
+            return False
+        if self.name >= 0 and self.name not in names:
+            return False
+        if not self.needs.met(keys, flags):
+            return False
+        if self.has_any and not self.any_keys(keys):
+            return False
+        return not (self.without & keys) and not any(p.search(k) for p in self.without_patterns for k in keys)
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self.any_exact or self.any_patterns)
+
+    def any_keys(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """The keys that satisfy any_attribute, in the span's order."""
+        return tuple(
+            key for key in keys if key in self.any_exact or any(p.search(key[:256]) is not None for p in self.any_patterns)
+        )
+
+
+class Rule:
+    """How one system's spans show one of its decisions. The fields are those of docs/rules.md."""
+
+    __slots__ = ("alternatives", "bulk", "capture", "confidence", "decider", "decisions", "file", "id", "layer", "layer_by",
+                 "layer_overrides", "line", "note", "order", "phase", "reason_from", "says", "source", "summary",
+                 "system")  # fmt: skip
+
+    def __init__(self, id_: str, file: str, line: int) -> None:
+        self.id = id_
+        self.file = file
+        self.line = line
+        self.order = 0
+        self.system = ""
+        self.summary = ""
+        self.says = "decision"
+        self.layer = Layer.APPLICATION
+        self.layer_by = ""
+        self.layer_overrides: Mapping[str, Layer] = {}
+        self.phase = Phase.AUTHZ
+        self.decider = "self"
+        self.bulk = False
+        self.capture: Any = None
+        self.reason_from: tuple[str, ...] = ()
+        self.note = ""
+        self.source = ""
+        self.confidence = "inferred"
+        self.alternatives: tuple[Alternative, ...] = ()
+        self.decisions: tuple[tuple[str, tuple[Condition, ...]], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.id}>"
+
+
+class Hit:
+    """A rule that holds for a span: what it decided, and the condition that said so."""
+
+    __slots__ = ("condition", "decision", "keys", "rule")
+
+    def __init__(self, rule: Rule, decision: str, condition: Condition, keys: tuple[str, ...]) -> None:
+        self.rule = rule
+        self.decision = decision
+        self.condition = condition
+        self.keys = keys
+
+    @property
+    def evidence(self) -> str:
+        return self.condition.evidence
+
+    @property
+    def phase(self) -> Phase:
+        return self.condition.phase or self.rule.phase
+
+
+class _Candidate:
+    """A rule with what is left of it for spans of one shape: alternatives and conditions that can hold at all."""
+
+    __slots__ = ("alternatives", "decisions", "rule")
+
+    def __init__(self, rule: Rule, alternatives: Sequence[Alternative], decisions: Sequence[tuple[str, Condition]]) -> None:
+        self.rule = rule
+        self.alternatives = alternatives
+        self.decisions = decisions
+
+
+class RuleBook:
+    """A set of compiled rules. Shared between threads: its caches only ever hold what any thread would compute."""
+
+    def __init__(self, rules: Sequence[Rule], names: Sequence[str]) -> None:
+        self.rules = tuple(rules)
+        self.by_id = {rule.id: rule for rule in rules}
+        for order, rule in enumerate(self.rules):
+            rule.order = order
+        self._patterns = tuple(names)
+        self._set = re2.Set.SearchSet()
+        for text in names or ("$^",):
+            self._set.Add(text)
+        self._set.Compile()
+        self._names: dict[str, frozenset[int]] = {}
+        self._shapes: dict[tuple[Any, ...], tuple[_Candidate, ...]] = {}
+        self._signal_rules = tuple(rule for rule in self.rules if rule.says != "status")
+        self._status_rules = tuple(rule for rule in self.rules if rule.says == "status")
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def candidates(self, span: Span) -> tuple[_Candidate, ...]:
+        """The rules worth trying on a span of this shape, status rules aside; almost always none."""
+        flags = 0
+        if span.status == 2:
+            flags = conditions.ERROR
+        if span.events:
+            flags |= conditions.EVENTS
+        if span.status_message:
+            flags |= conditions.MESSAGE
+        names = self._names.get(span.name)
+        if names is None:
+            names = self._name(span.name)
+        shape = (span.scope.name, span.kind.real, names, flags, *span.attributes)
+        found = self._shapes.get(shape)
+        return found if found is not None else self._fit(shape, span, names, flags)
+
+    def _name(self, name: str) -> frozenset[int]:
+        if len(self._names) > _CACHED:
+            self._names.clear()
+        found = self._names[name] = frozenset(self._set.Match(name[:256]) or ())
+        return found
+
+    def _fit(self, shape: tuple[Any, ...], span: Span, names: frozenset[int], flags: int) -> tuple[_Candidate, ...]:
+        if len(self._shapes) > _CACHED:
+            self._shapes.clear()
+        found = self._shapes[shape] = self._among(self._signal_rules, span, names, flags)
+        return found
+
+    def _among(self, rules: Sequence[Rule], span: Span, names: frozenset[int], flags: int) -> tuple[_Candidate, ...]:
+        keys = frozenset(span.attributes)
+        out = []
+        for rule in rules:
+            ways = [way for way in rule.alternatives if way.fits(span.scope.name, span.kind, names, keys, flags)]
+            if not ways:
+                continue
+            left = [(name, c) for name, many in rule.decisions for c in many if c.needs.met(keys, flags)]
+            if left or rule.bulk:
+                out.append(_Candidate(rule, ways, left))
+        return tuple(out)
+
+    def hits(self, reading: Reading, node: Node) -> list[Hit]:
+        """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
+        found = self.candidates(node.span)
+        return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None] if found else []
+
+    def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
+        """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""
+        span = node.span
+        names = self._names.get(span.name)
+        if names is None:
+            names = self._name(span.name)
+        found = self._among(self._status_rules, span, names, conditions.flags_of(span))
+        return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None]
+
+
+def evaluate(candidate: _Candidate, reading: Reading, node: Node) -> Hit | None:
+    """The first decision of the rule that holds for this span; None where the rule is not about it."""
+    for way in candidate.alternatives:
+        if all(test(reading, node) for test in way.tests):
+            keys = way.any_keys(node.span.attributes) if way.has_any else ()
+            for name, condition in candidate.decisions:
+                if condition.holds(reading, node, keys):
+                    return Hit(candidate.rule, name, condition, keys)
+            return Hit(candidate.rule, "context", _NOTHING, keys) if candidate.rule.bulk else None
+    return None
+
+
+_NOTHING = Condition()
+_NOTHING.evidence = "explicit"
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+@functools.cache
+def shipped() -> RuleBook:
+    """The rules that come with Clew."""
+    return _compile(_shipped_documents())
+
+
+def with_house_rules(folder: Path | None) -> RuleBook:
+    """The shipped rules and those of a folder's *.yaml; a house rule with a shipped id replaces it, any other comes first.
+
+    Errors: RuleError naming file and line.
+    """
+    if folder is None:
+        return shipped()
+    documents = []
+    for file in sorted(folder.glob("*.yaml")):
+        documents.append(ruletext.load(_text(file), file.name))
+        documents[-1].file = file.name
+    return _compile(_shipped_documents(), documents)
+
+
+def checked(text: str, file: str = "rules.yaml") -> RuleBook:
+    """The rules of one file alone, to try them out.
+
+    Errors: RuleError naming file and line.
+    """
+    document = ruletext.load(text, file)
+    document.file = file
+    return _compile((), (document,))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(file.name, 1, f"the file cannot be read ({type(error).__name__}).") from None
+
+
+@functools.cache
+def _shipped_documents() -> tuple[ruletext.Mapping, ...]:
+    out = []
+    for family in FAMILIES:
+        file = f"{family}.yaml"
+        document = ruletext.load(data(file), file)
+        document.file = file
+        out.append(document)
+    return tuple(out)
+
+
+def data(file: str) -> str:
+    """The text of a file in `rules/`."""
+    return (resources.files("app.analysis") / "rules" / file).read_text(encoding="utf-8")
+
+
+class _Compiler:
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+
+    def name(self, text: object, file: str, line: int) -> int:
+        conditions.pattern(str(text), file, line)
+        return self.names.setdefault(str(text), len(self.names))
+
+
+def _compile(ours: Sequence[ruletext.Mapping], house: Sequence[ruletext.Mapping] = ()) -> RuleBook:
+    compiler = _Compiler()
+    theirs: dict[str, Rule] = {}
+    for document in house:
+        for rule in _rules(document, compiler):
+            if rule.id in theirs:
+                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by line {theirs[rule.id].line}.")
+            theirs[rule.id] = rule
+    rules: dict[str, Rule] = {}
+    for document in ours:
+        for rule in _rules(document, compiler):
+            if rule.id in rules:
+                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken.")
+            rules[rule.id] = theirs.pop(rule.id, rule)
+    # A house's own conventions are tried before ours: it knows its services better.
+    return RuleBook([*theirs.values(), *rules.values()], list(compiler.names))
+
+
+def _rules(document: ruletext.Mapping, compiler: _Compiler) -> Iterable[Rule]:
+    file = document.file
+    unknown = set(document) - {"rules", "about"}
+    if unknown:
+        raise RuleError(file, document.at(min(unknown)), f"{min(unknown)!r} does not belong in a rule file.")
+    listed = document.get("rules")
+    if not isinstance(listed, list):
+        raise RuleError(file, document.at("rules"), "a rule file is a mapping with a list under `rules`.")
+    for raw in listed:
+        if not isinstance(raw, ruletext.Mapping):
+            raise RuleError(file, document.at("rules"), "each rule is a mapping with an id.")
+        yield _rule(raw, file, compiler)
+
+
+def _rule(raw: ruletext.Mapping, file: str, compiler: _Compiler) -> Rule:
+    for key in raw:
+        if key not in _KEYS:
+            raise RuleError(file, raw.at(key), f"{key!r} is no field of a rule; known are {', '.join(sorted(_KEYS))}.")
+    for key in ("id", "match", "layer", "phase", "decision"):
+        if key not in raw:
+            raise RuleError(file, raw.line, f"the rule lacks {key!r}.")
+    rule = Rule(str(raw["id"]), file, raw.line)
+    rule.system = str(raw.get("system") or "")
+    rule.summary = str(raw.get("summary") or "")
+    rule.note = str(raw.get("note") or "")
+    rule.source = str(raw.get("source") or "")
+    rule.says = _one_of(raw, "says", SAYS, file, "decision")
+    rule.layer = Layer(_one_of(raw, "layer", tuple(Layer), file, ""))
+    rule.phase = Phase(_one_of(raw, "phase", tuple(Phase), file, ""))
+    rule.layer_by = _one_of(raw, "layer_by", ("", *LAYER_BY), file, "")
+    rule.decider = _one_of(raw, "decider", DECIDERS, file, "self")
+    rule.confidence = _one_of(raw, "confidence", _CONFIDENCE, file, "inferred")
+    rule.bulk = raw.get("bulk") is True
+    if "capture" in raw:
+        rule.capture = conditions.pattern(str(raw["capture"]), file, raw.at("capture"))
+    rule.reason_from = tuple(str(item) for item in _listed(raw, "reason_from", file))
+    overrides = raw.get("layer_overrides") or {}
+    if not isinstance(overrides, Mapping):
+        raise RuleError(file, raw.at("layer_overrides"), "layer_overrides maps the end of a span's name to a layer.")
+    rule.layer_overrides = {name: Layer(_one_of(overrides, name, tuple(Layer), file, "")) for name in overrides}
+    rule.alternatives = tuple(_alternatives(raw["match"], file, raw.at("match"), compiler))
+    rule.decisions = _decisions(raw, file, has_any=any(way.has_any for way in rule.alternatives))
+    return rule
+
+
+def _one_of(raw: Any, key: str, allowed: Sequence[str], file: str, default: str) -> str:
+    value = raw.get(key, default)
+    if value not in allowed:
+        raise RuleError(file, raw.at(key), f"{key} is one of {', '.join(filter(None, allowed))}.")
+    return str(value)
+
+
+def _listed(raw: ruletext.Mapping, key: str, file: str) -> list[Any]:
+    value = raw.get(key, [])
+    if not isinstance(value, list):
+        raise RuleError(file, raw.at(key), f"{key} is a list.")
+    return value
+
+
+def _alternatives(raw: object, file: str, line: int, compiler: _Compiler) -> Iterable[Alternative]:
+    """The ways of a match: one, or with `any` one per entry, each with what stands beside `any` added."""
+    if not isinstance(raw, ruletext.Mapping) or not raw:
+        raise RuleError(file, line, "match is a mapping such as {scope: ..., span_name: ...}.")
+    for key in raw:
+        if key not in _MATCH:
+            raise RuleError(file, raw.at(key), f"{key!r} is no part of a match; known are {', '.join(sorted(_MATCH))}.")
+    if "any" not in raw:
+        yield _alternative((raw,), file, line, compiler)
+        return
+    entries = _listed(raw, "any", file)
+    if not entries or not all(isinstance(entry, ruletext.Mapping) for entry in entries):
+        raise RuleError(file, raw.at("any"), "any is a list of mappings.")
+    for entry in entries:
+        for key in entry:
+            if key not in _MATCH - {"any"}:
+                raise RuleError(file, entry.at(key), f"{key!r} is no part of a match.")
+        yield _alternative((raw, entry), file, entry.line, compiler)
+
+
+def _alternative(parts: Sequence[ruletext.Mapping], file: str, line: int, compiler: _Compiler) -> Alternative:
+    way = Alternative()
+    made = Condition()
+    for raw in parts:
+        if "scope" in raw:
+            text = str(raw["scope"])
+            way.scope = conditions.pattern(text[3:], file, raw.at("scope")) if text.startswith("re:") else text
+        if "span_name" in raw:
+            way.name = compiler.name(raw["span_name"], file, raw.at("span_name"))
+        if "kind" in raw:
+            way.kinds = conditions.kinds(raw["kind"], file, raw.at("kind"))
+        if "attributes" in raw:
+            conditions.attributes(made, raw["attributes"], file, raw.at("attributes"))
+        if "any_attribute" in raw:
+            exact, patterns = _key_tests(_listed(raw, "any_attribute", file), file, raw.at("any_attribute"))
+            way.any_exact, way.any_patterns = way.any_exact | exact, (*way.any_patterns, *patterns)
+        if "without" in raw:
+            exact, patterns = _key_tests(_listed(raw, "without", file), file, raw.at("without"))
+            way.without, way.without_patterns = way.without | exact, (*way.without_patterns, *patterns)
+        for key, build in (("any_value", "any_value"), ("words", "words"), ("event_attributes", "event_attr")):
+            if key in raw:
+                conditions.BUILDERS[build](made, raw[key], file, raw.at(key))
+        for event in _listed(raw, "events", file):
+            conditions.BUILDERS["event"](made, event, file, raw.at("events"))
+        if "resource" in raw:
+            made.tests.append(_resource_test(raw["resource"], file, raw.at("resource")))
+    way.needs, way.tests = made.needs, made.tests
+    if way.scope is None and way.name < 0 and not way.has_any and not way.tests and way.kinds is None:
+        raise RuleError(file, line, "the match is empty: it would hold for every span.")
+    return way
+
+
+def _key_tests(items: Sequence[Any], file: str, line: int) -> tuple[frozenset[str], tuple[Any, ...]]:
+    exact = frozenset(key for item in items if not str(item).startswith("re:") for key in conditions.keys_of(str(item)))
+    patterns = tuple(conditions.pattern(str(item)[3:], file, line) for item in items if str(item).startswith("re:"))
+    return exact, patterns
+
+
+def _resource_test(raw: object, file: str, line: int) -> Test:
+    if not isinstance(raw, ruletext.Mapping) or not raw:
+        raise RuleError(file, line, "resource is a mapping from attribute to value.")
+    tests = [(key, conditions.value_test(value, file, raw.at(key))) for key, value in raw.items()]
+
+    def holds(_: Reading, node: Node) -> bool:
+        attributes = node.span.resource.attributes
+        return all(key in attributes and test(attributes[key]) for key, test in tests)
+
+    return holds
+
+
+def _decisions(raw: ruletext.Mapping, file: str, *, has_any: bool) -> tuple[tuple[str, tuple[Condition, ...]], ...]:
+    decisions = raw["decision"]
+    if not isinstance(decisions, ruletext.Mapping):
+        raise RuleError(file, raw.at("decision"), "decision maps allow, deny, error and so on to lists of conditions.")
+    out = []
+    for name, many in decisions.items():
+        line = decisions.at(name)
+        if name not in DECISIONS:
+            raise RuleError(file, line, f"{name!r} is no decision; known are {', '.join(DECISIONS)}.")
+        if not isinstance(many, list) or not many:
+            raise RuleError(file, line, f"{name} is a list of conditions.")
+        out.append((name, tuple(conditions.condition(item, file, line, has_any=has_any) for item in many)))
+    return tuple(out)

@@ -1,0 +1,98 @@
+"""YAML with line numbers: rule files as plain values that remember where they stood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from app.errors import InvalidInput
+
+_LARGEST = 2 * 2**20
+_DEEPEST = 12
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class RuleError(InvalidInput):
+    """A rule file says something it may not. The sentence begins with file and line."""
+
+    def __init__(self, file: str, line: int, sentence: str) -> None:
+        super().__init__(f"{file}, line {line}: {sentence}")
+        self.file = file
+        self.line = line
+
+
+class Mapping(dict[str, Any]):
+    """A YAML mapping that knows its own line and that of each key."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.file = ""
+        self.lines: dict[str, int] = {}
+
+    def at(self, key: str) -> int:
+        return self.lines.get(key, self.line)
+
+
+def load(text: str, file: str) -> Mapping:
+    """The file's top-level mapping.
+
+    Errors: RuleError where it is no YAML, no mapping, holds a key twice, or uses anchors, tags or great depth.
+    """
+    if len(text) > _LARGEST:
+        raise RuleError(file, 1, "the file is larger than 2 MB.")
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise RuleError(file, _line(event), "anchors and aliases are not read here.")
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "this is not YAML"
+        raise RuleError(file, mark.line + 1 if mark else 1, f"{problem}.") from None
+    except RecursionError:
+        raise RuleError(file, 1, "the file is nested too deeply.") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise RuleError(file, 1, "a rule file is a mapping with a list under `rules`.")
+    value = _value(root, file, 0)
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
+def _value(node: yaml.Node, file: str, depth: int) -> Any:
+    line = node.start_mark.line + 1
+    if depth > _DEEPEST:
+        raise RuleError(file, line, "the file is nested too deeply.")
+    if isinstance(node, yaml.MappingNode):
+        out = Mapping(line)
+        for key_node, value_node in node.value:
+            key = _key(key_node, file)
+            if key in out:
+                raise RuleError(file, key_node.start_mark.line + 1, f"{key!r} stands here twice.")
+            out[key] = _value(value_node, file, depth + 1)
+            out.lines[key] = key_node.start_mark.line + 1
+        return out
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, file, depth + 1) for item in node.value]
+    return _scalar(node)
+
+
+def _key(node: yaml.Node, file: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise RuleError(file, node.start_mark.line + 1, "a key is a word.")
+    return str(node.value)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """Text, or true, false, null where written plainly. Numbers stay text: values are compared as text."""
+    text = str(node.value)
+    if node.tag == "tag:yaml.org,2002:bool":
+        return text.lower() in ("true", "yes", "on")
+    if node.tag == "tag:yaml.org,2002:null":
+        return None
+    return text

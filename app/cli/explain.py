@@ -1,0 +1,100 @@
+"""`clew explain FILE`: the verdict on one trace, as text for a person or as JSON for a program.
+
+Exit status: 0 when a verdict was reached, whatever it is; 2, with one line on standard error, for what is no trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.errors import InvalidInput, NotATrace
+
+if TYPE_CHECKING:
+    from app.analysis.verdict import Verdict
+
+_LARGEST = 512 * 2**20
+
+
+def judge(body: bytes) -> Verdict:
+    """The verdict on a trace in any encoding Clew reads.
+
+    Errors: NotATrace with one sentence.
+    """
+    from app.analysis.examine import examine
+    from app.traces import build, otlp
+
+    return examine(build.build(otlp.decode(body)))
+
+
+def read(file: str) -> bytes:
+    """The bytes of a file, or of standard input for "-".
+
+    Errors: InvalidInput with one sentence.
+    """
+    try:
+        body = sys.stdin.buffer.read(_LARGEST + 1) if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
+    if len(body) > _LARGEST:
+        raise NotATrace("This is not read: it is larger than 512 MB.")
+    return body
+
+
+def explain(
+    file: Annotated[str, typer.Argument(help="A trace as OTLP/JSON, Tempo JSON or protobuf; - reads standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The verdict as JSON.")] = False,
+) -> None:
+    """Say which layer refused a traced request, and why."""
+    import msgspec
+
+    try:
+        verdict = judge(read(file))
+    except InvalidInput as error:
+        print(_one_line(error.sentence), file=sys.stderr)
+        raise typer.Exit(2) from None
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        print(render(verdict))
+
+
+def render(verdict: Verdict) -> str:
+    """The verdict for a terminal. Control characters of the trace are shown, never sent."""
+    head = [verdict.outcome.value.replace("_", " ")]
+    if verdict.layer is not None:
+        head.append(verdict.layer.value.replace("_", " "))
+    if verdict.phase is not None:
+        head.append(verdict.phase.value)
+    lines = [f"{', '.join(head)} ({verdict.confidence.value} confidence)", verdict.sentence, ""]
+    lines += [f"  {number}. {sentence}" for number, sentence in enumerate(verdict.because, 1)]
+    if verdict.settles:
+        lines += ["", "What would settle or change it:"] + [f"  - {text}" for text in verdict.settles]
+    if verdict.side_effects:
+        lines += ["", "Changed:"]
+        lines += [f"  - {e.kind} {e.target} by {e.service} ({e.when.value.replace('_', ' ')})" for e in verdict.side_effects]
+    if verdict.findings:
+        lines += ["", "Findings:"] + [f"  - {f.kind}: {f.detail}" for f in verdict.findings]
+    return "\n".join(_one_line(line) for line in lines)
+
+
+def _one_line(text: str) -> str:
+    """Text without control characters, bidirectional marks or line breaks of its own."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("explain")(explain)
+
+
+def main() -> None:
+    """`python -m app.cli.explain`, for use without the whole command."""
+    typer.run(explain)
+
+
+if __name__ == "__main__":
+    main()
