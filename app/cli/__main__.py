@@ -58,13 +58,18 @@ def build(arguments: list[str]) -> typer.Typer:
     return application
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    """Follows the thread of a trace to the door that was shut."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"clew {clew.__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Follows the thread of a trace to the door that was shut."""
 
 
 def _fail(sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Annotated
 
@@ -21,14 +22,17 @@ def serve(
     """Run the web application; settings come from CLEW_* variables and the file CLEW_CONFIG names."""
     import uvicorn
 
-    from app.web import logs
     from app.cli.settings import load
+    from app.db import migrate
     from app.main import create_app
+    from app.web import logs
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load(web=given) if given else load()
     logs.configure()
     application = create_app(settings)
+    # Done again when the app starts; done here first, so that a database that does not fit is a sentence.
+    asyncio.run(migrate.prepare(settings.database))
     bound = _bind(settings.web.host, settings.web.port)
     server = uvicorn.Server(
         uvicorn.Config(

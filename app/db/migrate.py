@@ -5,9 +5,12 @@ Alembic does the work from the folder `alembic/`. It is imported only here and o
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app import paths
@@ -23,6 +26,10 @@ _LOCK = 0x434C4557  # "CLEW": two upgrades at once on PostgreSQL wait for each o
 
 class SchemaMismatch(AppError):
     """The database's schema is not the one this Clew was built for; the sentence says what to do."""
+
+
+class DatabaseFailed(AppError):
+    """The database cannot be used at all: not reachable, not a database, read-only, full."""
 
 
 async def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
@@ -43,12 +50,8 @@ async def downgrade(settings: DatabaseSettings, revision: str) -> None:
 
 async def current(settings: DatabaseSettings) -> str | None:
     """The revision the database is at; None where no migration ever ran."""
-    engine = _engine(settings)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_stamped)
-    finally:
-        await engine.dispose()
+    async with _opened(settings) as engine, engine.connect() as connection:
+        return await connection.run_sync(_stamped)
 
 
 def newest() -> str:
@@ -113,8 +116,6 @@ def _command(name: str, config: Config, revision: str) -> None:
 
 
 async def _run(settings: DatabaseSettings, act: Any) -> None:
-    engine = _engine(settings)
-
     def within(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -122,9 +123,19 @@ async def _run(settings: DatabaseSettings, act: Any) -> None:
         config.attributes["connection"] = connection
         act(config)
 
+    async with _opened(settings) as engine, engine.begin() as connection:
+        await connection.run_sync(within)
+
+
+@asynccontextmanager
+async def _opened(settings: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """An engine for a moment, whose failures are sentences."""
+    engine = _engine(settings)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(within)
+        yield engine
+    except DBAPIError as error:
+        said = next(iter(str(error.orig).splitlines()), "")[:300]
+        raise DatabaseFailed(f"The database cannot be used: {said}") from error
     finally:
         await engine.dispose()
 

@@ -35,7 +35,6 @@ class Database:
         self.url = driver_url(settings.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            _create_private(Path(self.url.database or ""))
             self._writer = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections=1)
             self._reader = sqlite_engine(self.url, begin="BEGIN", connections=_READERS, read_only=True)
         else:
@@ -96,6 +95,7 @@ def driver_url(text: str) -> URL:
 
 def sqlite_engine(url: URL, *, begin: str, connections: int, read_only: bool = False, foreign_keys: bool = True) -> AsyncEngine:
     """An engine on one SQLite file whose transactions start as told."""
+    _create_private(Path(url.database or ""))
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=_PATIENCE_S)
 
     @event.listens_for(engine.sync_engine, "connect")

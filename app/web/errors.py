@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -72,13 +72,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)
     app.add_exception_handler(PoolTimeoutError, answer)
-    app.add_exception_handler(OperationalError, answer)
+    app.add_exception_handler(DatabaseError, answer)
 
 
 async def answer(request: Request, error: Exception) -> Response:
     """The answer for any error."""
     view = dataclasses.replace(_view(error), request_id=request.state.request_id)
-    if isinstance(error, OperationalError):
+    if isinstance(error, DatabaseError):
         _log.error("database", request_id=view.request_id, exc_info=error)
     kept = getattr(error, "headers", None) or {}
     if request.url.path.startswith(("/api/", "/hooks/")):
@@ -87,7 +87,7 @@ async def answer(request: Request, error: Exception) -> Response:
         return _to_the_door(request)
     if render.is_fragment(request):
         return _as_fragment(request, view)
-    if not isinstance(error, OperationalError | PoolTimeoutError):
+    if not isinstance(error, DatabaseError | PoolTimeoutError):
         await identify(request)  # so that the frame knows its reader
     return render.page(request, "errors/show.html", view, status=view.status, extra=kept)
 
@@ -113,7 +113,7 @@ def _view(error: Exception) -> ErrorView:
         return ErrorView(error.status_code, f"http_{error.status_code}", title, detail)
     if isinstance(error, PoolTimeoutError):
         return ErrorView(503, "database_busy", "The database is busy", "Nothing was changed.", retry=True)
-    if isinstance(error, OperationalError):
+    if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | ProgrammingError | DataError):
         words = "Nothing was changed. The server's log tells why."
         return ErrorView(503, "database_failed", "The database did not do what Clew asked", words, retry=True)
     words = "The mistake is Clew's and has been recorded. What was stored before is stored; what failed was not half done."

@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from support import markup
 
 from app import errors
@@ -106,11 +106,12 @@ async def test_what_nobody_foresaw_is_words_and_a_number_for_the_log(here, raisi
     assert answer.headers["x-request-id"] in answer.text
 
 
-async def test_a_database_that_fails_is_said_without_its_words(here, raising):
-    raising(OperationalError(f"SELECT {SECRET}", {}, Exception("disk I/O error")))
+@pytest.mark.parametrize(("kind", "status"), [(OperationalError, 503), (DatabaseError, 503), (IntegrityError, 500)])
+async def test_a_database_that_fails_is_said_without_its_words(here, raising, kind, status):
+    raising(kind(f"SELECT {SECRET}", {}, Exception("disk I/O error")))
     for path in ("/fails", "/api/v1/fails"):
         answer = await here.anonymous.get(path)
-        assert answer.status_code == 503
+        assert answer.status_code == status
         assert SECRET not in answer.text
         assert "disk" not in answer.text
 
