@@ -114,7 +114,7 @@ def _database(family: Family, folder: Path, people: world.World, kind: str) -> t
 
     hashes = {person.id: HASHER.hash(person.password) for person in people.people}
     if kind == "postgresql":
-        server = postgres.start(family, people, hashes)
+        server = postgres.start(family, people, hashes, folder / "postgres.path")
         return server, server.urls
     path = folder / "shop.sqlite"
     for stale in folder.glob("shop.sqlite*"):

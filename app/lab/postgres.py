@@ -17,6 +17,7 @@ from app.lab.schema import ROLES, postgres_statements, seed_rows
 from app.lab.world import World
 
 OWNER = "shop_owner"
+PREFIX = "clew-lab-pg-"
 READY_S = 30.0
 # The rows are sample data, made anew at each start: durability would only slow the demo down.
 SERVER_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60",
@@ -37,36 +38,47 @@ def binaries() -> Path | None:
 class Server:
     """A running server; `urls` has one URL per service, each with that service's own role."""
 
-    def __init__(self, folder: Path, child: Child, urls: dict[str, str]) -> None:
+    def __init__(self, note: Path, urls: dict[str, str]) -> None:
         self.urls = urls
-        self._folder = folder
-        self._child = child
+        self._note = note
 
     def remove(self) -> None:
         """Delete the data of a server that has ended."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove_noted(self._note)
 
 
-def start(family: Family, world: World, password_hashes: dict[str, str]) -> Server:
+def start(family: Family, world: World, password_hashes: dict[str, str], note: Path) -> Server:
     """Make a cluster, start it, create the shop's tables, roles and rows.
 
     As root the server runs as an unprivileged user, because PostgreSQL refuses root.
+    note: a file that remembers where the data is, so that the next start removes what a killed one left.
     Errors: ChildFailed with the reason.
     """
+    _remove_noted(note)
     programs = binaries()
     if programs is None:
         raise ChildFailed("PostgreSQL is not installed.")
     user = _unprivileged_user()
     # Below the system's temporary folder, which every user may enter; a home directory often may not be.
-    folder = Path(tempfile.mkdtemp(prefix="clew-lab-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    note.write_text(str(folder))
     try:
-        return _start(family, world, password_hashes, programs, folder, user)
+        return Server(note, _start(family, world, password_hashes, programs, folder, user))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_noted(note)
         raise
 
 
-def _start(family: Family, world: World, hashes: dict[str, str], programs: Path, folder: Path, user: str) -> Server:
+def _remove_noted(note: Path) -> None:
+    if note.exists():
+        folder = Path(note.read_text())
+        # Whatever the file says, only a folder of this kind is deleted.
+        if folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+        note.unlink()
+
+
+def _start(family: Family, world: World, hashes: dict[str, str], programs: Path, folder: Path, user: str) -> dict[str, str]:
     data, secret_file = folder / "data", folder / "owner"
     password = secrets.token_hex(16)
     secret_file.write_text(password)
@@ -95,11 +107,7 @@ def _start(family: Family, world: World, hashes: dict[str, str], programs: Path,
     )
     passwords = {service: secrets.token_hex(16) for service in ROLES}
     _fill(child, f"postgresql://{OWNER}:{password}@127.0.0.1:{port}", world, hashes, passwords)
-    return Server(
-        folder,
-        child,
-        {service: f"postgresql://{role}:{passwords[service]}@127.0.0.1:{port}/shop" for service, role in ROLES.items()},
-    )
+    return {service: f"postgresql://{role}:{passwords[service]}@127.0.0.1:{port}/shop" for service, role in ROLES.items()}
 
 
 def _fill(child: Child, base: str, world: World, hashes: dict[str, str], passwords: dict[str, str]) -> None:

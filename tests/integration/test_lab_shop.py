@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 from support.lab_shop import PEOPLE, open_shop
 
+from app.analysis.examine import Context, examine
 from app.analysis.verdict import Outcome
-from app.lab import attacks, expectations
+from app.lab import attacks, expectations, truth
 from app.lab.config import BILLING, GATEWAY, IDENTITY, ORDERS, POLICY, SERVICES
 from app.lab.services.identity import LOCK_AFTER
 from app.traces.model import DefectKind, SpanKind, Status
@@ -32,6 +33,32 @@ def test_every_request_of_an_attack_is_answered_as_configured(done, name):
     assert otherwise == []
     assert run.end.unexpected == 0
     assert run.end.requests == len(run.requests) > 0
+
+
+def disagreements(done, line, trace_id, expected):
+    """Fields in which Clew's verdict differs from the ground truth. A denial's fields are null where nothing was denied."""
+    verdict = examine(done.traces[trace_id], context=Context(known_services=frozenset(SERVICES)))
+    judged = ["outcome"] if expected.layer is None else ["outcome", "layer", "service"]
+    if expected.phase is not None:
+        judged.append("phase")
+    found = {name: (getattr(verdict, name), getattr(expected, name)) for name in judged}
+    if expected.reason is not None:
+        found["reason"] = (expected.reason in (verdict.reason or ""), True)
+    found["findings"] = (set(expected.findings) - {finding.kind for finding in verdict.findings}, set())
+    if trace_id == line.trace_id:
+        found["client_address"] = (verdict.client_address, line.address)
+    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+
+
+@pytest.mark.parametrize("name", [*attacks.ATTACKS, truth.ORDINARY])
+def test_clew_concludes_what_was_done(done, name):
+    lines = done.ordinary if name == truth.ORDINARY else done.runs[name].requests
+    judged = [(line, line.trace_id, line.expected) for line in lines]
+    judged += [(line, line.detached_trace_id, line.detached_expected) for line in lines if line.detached_expected]
+    wrong = [
+        (line.did, found) for line, trace_id, expected in judged if (found := disagreements(done, line, trace_id, expected))
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)

@@ -8,7 +8,7 @@ from app.lab.services.identity import LOCK_AFTER
 from app.lab.visitor import Visitor
 from app.lab.world import COMMON_PASSWORDS, FIRST_NAMES, LAST_NAMES, Person
 
-BRUTE_FORCE_TRIES = 220
+BRUTE_FORCE_TRIES = 280
 STUFFING_PAIRS = 64
 SPRAY_NETWORKS = 24
 SPRAY_ACCOUNTS = 44
@@ -23,7 +23,7 @@ async def brute_force(scene: Scene) -> None:
         guess = f"{scene.chance.choice(COMMON_PASSWORDS)}{attempt}"
         expected = expect.BAD_PASSWORD if attempt < LOCK_AFTER else expect.LOCKED
         await attacker.log_in(victim.login, guess, expected, f"password guess {attempt + 1}")
-        await attacker.wait(scene.chance.uniform(0.25, 0.5))
+        await attacker.wait(scene.chance.uniform(0.15, 0.32))
 
 
 async def credential_stuffing(scene: Scene) -> None:

@@ -48,6 +48,8 @@ def serve(config: configs.ServiceConfig) -> None:
             # The gateway believes the lab's clients, the services behind it believe the gateway: all on loopback.
             proxy_headers=True,
             forwarded_allow_ips="127.0.0.1",
+            # Longer than the callers keep a connection, so that none is closed just as it is used again.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
             lifespan="off",
         )
