@@ -73,6 +73,11 @@ class Investigation:
         self._noted: LRUCache[str, tuple[object, ...]] = LRUCache(_MOST_NOTED)
         self._writing: set[asyncio.Task[None]] = set()
 
+    @property
+    def judgements(self) -> Judgements | None:
+        """The verdicts of single traces, shared with whoever lists traces; None where there is no Tempo."""
+        return self._judgements
+
     async def close(self) -> None:
         await self.settle()
         await self._gatherer.close()
