@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from app.analysis.verdict import Verdict
+from app.errors import SourceRefused
 from app.sources.values import TraceBytes
 from app.traces.model import Trace
 
@@ -48,11 +49,12 @@ class Opened:
 class OpenTraces:
     """Opens traces by id.
 
+    fetch:      None where no Tempo is set up
     keep_s:     how long one is kept after it was fetched
     most_spans: kept at once, all traces together; the one just opened is always kept
     """
 
-    def __init__(self, fetch: Fetch, judge: Judge, *, keep_s: float = 60, most_spans: int = 150_000) -> None:
+    def __init__(self, fetch: Fetch | None, judge: Judge, *, keep_s: float = 60, most_spans: int = 150_000) -> None:
         self._fetch = fetch
         self._judge = judge
         self._keep_s = keep_s
@@ -82,6 +84,8 @@ class OpenTraces:
         return Opened(trace, received, await asyncio.to_thread(self._judge, trace))
 
     async def _open(self, trace_id: str) -> Opened:
+        if self._fetch is None:
+            raise SourceRefused("Tempo", "trace by id", "No Tempo is set up, so no trace can be opened.")
         trace, received = await self._fetch(trace_id)
         opened = await self.judged(trace, received)
         self._kept.pop(trace_id, None)

@@ -21,7 +21,7 @@ from app.web.deps import Now, TheSettings, Who, needs
 from app.web.routes.api import FAILURES
 from app.web.uploads import Uploads
 from app.web.views.asked import Asked
-from app.web.views.span import PAGE, span_view
+from app.web.views.span import PAGE, sensitive, span_view
 from app.web.views.trace import (
     AbsentView,
     Looked,
@@ -29,7 +29,6 @@ from app.web.views.trace import (
     RowsView,
     SpanPageView,
     UploadView,
-    sensitive_of,
     trace_view,
 )
 
@@ -147,7 +146,13 @@ async def show(
     looked = await _looked(opened)
 
     def make() -> Any:
-        return trace_view(looked, asked, grafana=settings.grafana, neighbours=_neighbours(asked))
+        return trace_view(
+            looked,
+            asked,
+            grafana=settings.grafana,
+            neighbours=_neighbours(asked),
+            addresses=settings.analysis.client_address_is_pii,
+        )
 
     view = make() if len(opened.trace) <= _LARGE else await asyncio.to_thread(make)
     return render.page(request, "traces/show.html", view)
@@ -181,17 +186,18 @@ async def rows(
 
 @router.get("/traces/{trace_id}/spans/{span_id}", dependencies=[needs(Permission.READ)])
 @router.get("/uploads/{key}/spans/{span_id}", dependencies=[needs(Permission.READ)])
-async def one_span(request: Request, asked: WhatIsAsked, opened: TheTrace, span_id: str) -> Response:
+async def one_span(request: Request, asked: WhatIsAsked, opened: TheTrace, settings: TheSettings, span_id: str) -> Response:
     """A span: as the panel of the trace page for htmx, else as a page of its own."""
     looked = await _looked(opened)
     node = opened.trace.by_id.get(span_id.lower()[:64])
     if node is None:
         raise NotFound(f"This trace has no span {span_id[:16]!r}.")
     vary = {"Vary": "HX-Request"}
+    hidden = sensitive(node, addresses=settings.analysis.client_address_is_pii)
     if render.is_fragment(request):
-        panel = span_view(looked.reading, node, asked, sensitive_of(node))
+        panel = span_view(looked.reading, node, asked, hidden)
         return render.fragment(request, "traces/show.html", "panel", SpanPageView(asked, panel), extra=vary)
-    whole = span_view(looked.reading, node, asked, sensitive_of(node), PAGE)
+    whole = span_view(looked.reading, node, asked, hidden, PAGE)
     return render.page(request, "traces/span.html", SpanPageView(asked, whole), extra=vary)
 
 

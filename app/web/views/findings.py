@@ -9,6 +9,7 @@ from app.analysis.verdict import EffectKind, FindingKind
 from app.times import format_duration
 from app.traces.model import DefectKind
 from app.web import words
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.judgement import row_href
 from app.web.views.reading import Reading, where
@@ -16,6 +17,7 @@ from app.web.views.rows import status
 from app.web.views.told import Part, told
 
 _SAME_KIND = 3  # findings of one kind told singly; the rest is a number
+_ONE_SAYS_IT = (FindingKind.PII_IN_ATTRIBUTES, FindingKind.SECRET_IN_ATTRIBUTES)  # its detail counts the others
 _EFFECTS = 40
 
 _DEFECTS: dict[DefectKind, str] = {
@@ -81,22 +83,26 @@ def findings(reading: Reading, asked: Asked) -> tuple[FindingRow, ...]:
     count = Counter(finding.kind for finding in verdict.findings)
     told_of: Counter[FindingKind] = Counter()
     rows = []
+    relays = [finding.service for finding in verdict.findings if finding.kind is FindingKind.RELAYED_BY]
     for finding in verdict.findings:
         told_of[finding.kind] += 1
         number = told_of[finding.kind]
-        if number > _SAME_KIND:
+        several = finding.kind is FindingKind.RELAYED_BY and len(relays) > 1
+        most = 1 if several or finding.kind in _ONE_SAYS_IT else _SAME_KIND
+        if number > most:
             continue
         title, severity = words.FINDING[finding.kind]
+        detail = f"{_in_turn(relays)} passed the refusal on." if several else finding.detail
         node = reading.trace.by_id.get(finding.span_id)
         rows.append(
             FindingRow(
                 severity=severity,
                 title=title,
-                detail=told(finding.detail, names),
+                detail=told(detail, names),
                 kind=finding.kind.value,
-                span=node.span.name if node is not None else "",
+                span=naming.name(node.span) if node is not None else "",
                 href=row_href(reading, asked, finding.span_id) if node is not None else "",
-                more=count[finding.kind] - _SAME_KIND if number == _SAME_KIND else 0,
+                more=count[finding.kind] - most if number == most and not several else 0,
             )
         )
     return tuple(sorted(rows, key=lambda row: words.SEVERITIES.index(row.severity)))
@@ -115,7 +121,7 @@ def effects(reading: Reading, asked: Asked) -> Effects:
         note = "the record of the refusal" if is_audit else f"answered {answered}" if answered else ""
         row = EffectRow(
             when=_signed(distance) if reading.refused_ns is not None else format_duration(distance),
-            what=node.span.name or "(no name)",
+            what=naming.name(node.span),
             kind=effect.kind.value,
             where=where(effect, node),
             note=note,
@@ -142,6 +148,12 @@ def effects(reading: Reading, asked: Asked) -> Effects:
 def defects(reading: Reading) -> tuple[DefectRow, ...]:
     """What repair found wrong with the data, in its own sentences."""
     return tuple(DefectRow(_DEFECTS[defect.kind], defect.detail) for defect in reading.trace.defects[:50])
+
+
+def _in_turn(relays: list[str]) -> str:
+    """`orders, web-bff and edge-gateway`: from the deepest to the entry, as the refusal travelled."""
+    names = list(dict.fromkeys(reversed(relays)))[:8]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _signed(ns: int) -> str:

@@ -7,7 +7,8 @@ rests on none (an allowed request), through the hop that took longest at each st
 from __future__ import annotations
 
 from app.analysis.verdict import Decision, LayerDecision
-from app.traces.model import Node
+from app.traces import semconv
+from app.traces.model import Node, SpanKind
 from app.web import words
 from app.web.views.reading import Reading
 
@@ -42,7 +43,7 @@ class Hops:
         self.line: tuple[Node, ...] = tuple(self._line(hops))
         self._decisions: dict[int, list[LayerDecision]] = {}
         for layer in reading.verdict.layers:
-            hop = self.of(layer.span_id)
+            hop = self.asked(layer) or self.of(layer.span_id)
             if hop is not None:
                 self._decisions.setdefault(hop.index, []).append(layer)
 
@@ -51,6 +52,29 @@ class Hops:
         node = self.reading.trace.by_id.get(span_id)
         return self.near[node.index] if node is not None else None
 
+    def asked(self, layer: LayerDecision) -> Node | None:
+        """The hop that was asked and whose answer is not known: the decision stands on its caller's span."""
+        node = self.reading.trace.by_id.get(layer.span_id)
+        if node is None or layer.decision is not Decision.UNKNOWN or node.span.kind is not SpanKind.CLIENT:
+            return None
+        return next((child for child in self.below_call(node) if child.service != node.service), None)
+
+    def below_call(self, node: Node) -> list[Node]:
+        """Hops that hang directly from a call."""
+        return [child for child in node.children if self.near[child.index] is child]
+
+    def decider(self, layer: LayerDecision) -> str:
+        """Who decided, by name: itself where it sends spans, else as its caller calls it."""
+        if layer.target:
+            return layer.target
+        hop = self.asked(layer)
+        if hop is not None:
+            return hop.service
+        node = self.reading.trace.by_id.get(layer.span_id)
+        if node is not None and layer.decision is Decision.UNKNOWN and node.span.kind is SpanKind.CLIENT:
+            return semconv.peer(node.span) or layer.service
+        return layer.service
+
     def decisions(self, hop: Node) -> list[LayerDecision]:
         """What was decided within this hop, the loudest first."""
         found = self._decisions.get(hop.index, [])
@@ -58,7 +82,8 @@ class Hops:
 
     def own_decision(self, hop: Node) -> LayerDecision | None:
         """The decision that speaks for the hop: the loudest it took itself, none that another decider took for it."""
-        return next((layer for layer in self.decisions(hop) if not layer.target and layer.decision not in _SILENT), None)
+        own = (layer for layer in self.decisions(hop) if self.decider(layer) == hop.service)
+        return next((layer for layer in own if layer.decision not in _SILENT), None)
 
     def side_calls(self, hop: Node) -> list[Node]:
         """Hops called from this one that are not on the main line."""
@@ -67,6 +92,8 @@ class Hops:
 
     def _line(self, hops: set[int]) -> list[Node]:
         chain = [node for node in self.reading.chain if node.index in hops]
+        if self.reading.tone == "open" and self.reading.chain:
+            chain += self.below_call(self.reading.chain[-1])[:1]
         if self.reading.verdict.span_id or self.reading.tone == "open":
             return chain or [node for node in (self.reading.entry,) if node is not None]
         entry = self.reading.entry

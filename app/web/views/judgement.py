@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from app.analysis.secrets import redact
 from app.analysis.verdict import Confidence, EffectKind, EffectTime, FindingKind, Ground, Outcome
 from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import DefectKind, Node
 from app.web import words
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
 from app.web.views.told import Part, told
 
-_PROOFS = 6
+_PROOFS = 5
+_STEPS = 25
+_NO_ATTRIBUTES = ("span.name", "event")  # grounds that are no attribute
 _RESOURCE = ("authz.resource", "auth.resource", "auth.resource.id", "auth.object", "authz.object", "authz.tenant", "tenant.id")
 
 
@@ -22,7 +26,7 @@ _RESOURCE = ("authz.resource", "auth.resource", "auth.resource.id", "auth.object
 class Proof:
     """A fact the verdict rests on: `authz.decision = "deny"`, and where it stands.
 
-    attribute, value: "" where the fact is no attribute
+    attribute, value: "" where the fact is no attribute; the sentence tells it then
     rule:             the signal rule that read it
     """
 
@@ -51,6 +55,7 @@ class Judgement:
     """kicker:   who, in which phase, after the outcome's own word
     sentence: the verdict as one sentence
     sub:      what others did with it
+    argument: all steps in order, as sentences
     settles:  what would settle it, where it is open; it then stands in the place of the proofs
     ruled_out: what looks like the origin and is not
     jump:     what the button says, and the row it goes to
@@ -62,7 +67,7 @@ class Judgement:
     sentence: tuple[Part, ...]
     sub: tuple[Part, ...]
     proofs: tuple[Proof, ...]
-    more_proofs: int
+    argument: tuple[str, ...]
     settles: tuple[str, ...]
     ruled_out: tuple[Proof, ...]
     facts: tuple[Fact, ...]
@@ -79,7 +84,10 @@ def judgement(reading: Reading, asked: Asked) -> Judgement:
     proofs = [_proof(reading, ground, asked) for ground in grounds] or [
         Proof("", "", sentence, "", "", "", "") for sentence in verdict.because
     ]
-    jump = {"deny": "Jump to the deciding span", "error": "Jump to what broke", "open": "Jump to the gap"}
+    focus = reading.trace.by_id.get(reading.focus)
+    is_gap = focus is not None and reading.gap(focus) is not None
+    jump = {"deny": "Jump to the deciding span", "error": "Jump to what broke"}
+    jump["open"] = "Jump to the gap" if is_gap else "Jump to the open question"
     return Judgement(
         outcome=verdict.outcome,
         kicker=tuple(_kicker(reading)),
@@ -87,7 +95,7 @@ def judgement(reading: Reading, asked: Asked) -> Judgement:
         sentence=told(verdict.sentence or words.OUTCOME[verdict.outcome], names),
         sub=told(" ".join(_sub(reading)), names),
         proofs=tuple(proofs[:_PROOFS]),
-        more_proofs=max(0, len(proofs) - _PROOFS),
+        argument=verdict.because[:_STEPS],
         settles=verdict.settles if reading.tone == "open" else (),
         ruled_out=tuple(_proof(reading, ground, asked) for ground in verdict.grounds if ground.role == "ruled_out")[:3],
         facts=tuple(_facts(reading)),
@@ -170,8 +178,10 @@ def _relayed(reading: Reading) -> list[str]:
 
 
 def _open(reading: Reading) -> list[str]:
-    gaps = [ground.sentence for ground in reading.verdict.grounds if ground.role == "gap" and ground.sentence]
-    found = gaps or [f.detail for f in reading.verdict.findings if f.kind is FindingKind.MISSING_HOP]
+    """What is seen of the refusal, and the first thing that is not."""
+    seen = [ground.sentence for ground in reading.verdict.grounds if ground.role == "origin"][:1]
+    gaps = [ground.sentence for ground in reading.verdict.grounds if ground.role == "gap" and ground.span_id]
+    found = [*seen, *(gaps or [f.detail for f in reading.verdict.findings if f.kind is FindingKind.MISSING_HOP])]
     names = _names(reading)
     return [_sentence(text, names) for text in found[:2]] + _relayed(reading)
 
@@ -181,7 +191,7 @@ def _protected(reading: Reading) -> list[str]:
         node = reading.trace.by_id.get(effect.span_id)
         if node is not None and effect.when is EffectTime.AFTER_DENIAL and effect.kind is not EffectKind.AUDIT:
             distance = format_duration(abs(reading.distance_ns(effect, node)))
-            return [f"{node.span.name} ran {distance} after the refusal."]
+            return [f"{naming.name(node.span)} ran {distance} after the refusal."]
     return []
 
 
@@ -197,11 +207,13 @@ def _client_got(reading: Reading) -> str:
 
 def _proof(reading: Reading, ground: Ground, asked: Asked) -> Proof:
     node = reading.trace.by_id.get(ground.span_id)
+    is_fact = bool(ground.attribute) and ground.attribute not in _NO_ATTRIBUTES
     return Proof(
-        attribute=ground.attribute,
-        value=_quoted(ground.value),
-        sentence=ground.sentence,
-        span=node.span.name if node is not None else "",
+        attribute=ground.attribute if is_fact else "",
+        value=_quoted(ground.value) if is_fact else "",
+        # Attribute, value and span say it already; what the sentence adds stands in the argument.
+        sentence="" if is_fact else ground.sentence.removeprefix("Not the origin: "),
+        span=naming.name(node.span) if node is not None else "",
         service=node.service if node is not None else "",
         rule=ground.rule,
         href=row_href(reading, asked, ground.span_id) if node is not None else "",
@@ -273,7 +285,8 @@ def completeness(reading: Reading) -> Fact:
 def _first(reading: Reading, keys: tuple[str, ...]) -> str:
     """From the deciding span upwards, then from the rest of the way: what the request was about."""
     nodes: list[Node] = list(reversed(reading.chain))[:200]
-    return next((text for node in nodes if (text := semconv.first_text(node.span.attributes, keys))), "")[:200]
+    found = next((text for node in nodes if (text := semconv.first_text(node.span.attributes, keys))), "")
+    return redact(found[:200])
 
 
 def _listed(names: list[str]) -> str:

@@ -135,7 +135,7 @@ class _Lanes:
         layer_of: dict[str, Layer] = {}
         for layer in reading.verdict.layers:
             if not layer.target:
-                layer_of.setdefault(layer.service, layer.layer)
+                layer_of.setdefault(self.hops.decider(layer), layer.layer)
         for node in reading.trace.nodes:
             if self.hops.near[node.index] is node:
                 self._add(node, layer_of.get(node.service), node.service, "")
@@ -143,7 +143,7 @@ class _Lanes:
             found = by_id.get(layer.span_id)
             if found is None:
                 continue
-            draft = self._add(found, layer.layer, layer.target or layer.service, self._kind(layer, found))
+            draft = self._add(found, layer.layer, self.hops.decider(layer), self._kind(layer, found))
             draft.decisions.append(layer)
         for effect in reading.verdict.side_effects:
             found = by_id.get(effect.span_id)
@@ -301,7 +301,7 @@ class _Lanes:
                 stated.setdefault((layer.layer, layer.service, layer.target, layer.decision, own), layer)
         for layer in sorted(stated.values(), key=lambda layer: order.index(layer.decision))[:_MARKS]:
             node = by_id.get(layer.span_id)
-            row = self.row.get((layer.layer, "" if _is_store(layer.layer) else layer.target or layer.service))
+            row = self.row.get((layer.layer, "" if _is_store(layer.layer) else self.hops.decider(layer)))
             if node is None or row is None:
                 continue
             deciding = self.reading.is_deciding(node)

@@ -11,10 +11,11 @@ from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
 from app.web import words
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.hops import Hops, doors_passed
 from app.web.views.reading import Reading, where
-from app.web.views.rows import detail, status
+from app.web.views.rows import status
 
 _ACROSS = 5  # more steps than this do not fit side by side at 1,200 px and run downwards
 _LONGEST = 9  # hops shown; of a longer line the middle becomes one step that says how many
@@ -137,7 +138,8 @@ class _Path:
         decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
         if decides:
             own = deciding
-        is_open = not decides and reading.tone == "open" and self._may_have_refused(hop, own)
+        unread = own is not None and own.decision is Decision.UNKNOWN
+        is_open = not decides and reading.tone == "open" and (unread or self._may_have_refused(hop, own))
         also = [*self._side_calls(hop), *self._effects(hop)]
         return Step(
             kind="decides" if decides and reading.tone in ("deny", "error") else "open" if is_open else "hop",
@@ -166,7 +168,7 @@ class _Path:
         back = f"{answered}, {deciding.decision.value}" if answered else self.reading.decided
         step = Step("decides", words.layer(deciding.layer), deciding.target, deciding.reason, deciding.decision, tone,
                     href=self._href(deciding.span_id))  # fmt: skip
-        yield Pair(Leg("call", _call_words(node), back, tone), step)
+        yield Pair(Leg("call", naming.call(node.span), back, tone), step)
 
     def _missing_hop(self) -> Iterator[Pair]:
         """The hop whose answer would tell."""
@@ -180,7 +182,7 @@ class _Path:
         layer = self.reading.decision(node)
         step = Step("open", words.layer(layer.layer) if layer else "Service", gap.peer or layer_target(layer) or "not named",
                     note, Decision.UNKNOWN, "open", href=self._href(node.span.span_id))  # fmt: skip
-        yield Pair(Leg("call", _call_words(node), back, "open"), step)
+        yield Pair(Leg("call", naming.call(node.span), back, "open"), step)
 
     def _after(self) -> Iterator[Pair]:
         """What lies behind the door that was shut."""
@@ -207,7 +209,7 @@ class _Path:
         if effect is None or node is None:
             return None
         distance = format_duration(abs(self.reading.distance_ns(effect, node)))
-        note = f"{node.span.name} ran {distance} after the refusal"
+        note = f"{naming.name(node.span)} ran {distance} after the refusal"
         return Step("through", "Changed", effect.target or node.service, note, tone="deny", href=self._href(effect.span_id))
 
     # --------------------------------------------------------------------------------------------------- their words
@@ -224,7 +226,9 @@ class _Path:
         if own is not None:
             node = self.reading.trace.by_id.get(own.span_id)
             why = own.reason or (self.reading.verdict.reason or "" if own is self.reading.deciding() else "")
-            why = why or (node.span.name if node is not None and node is not hop else "")
+            why = why or (naming.name(node.span) if node is not None and node is not hop else "")
+        if own is not None and own.decision is Decision.UNKNOWN:
+            return own.reason or f"answered {status(hop.span) or 'without a status'}; what it decided is not recorded"
         unseen = "Its own check, if any, left no span" if is_open else ""
         return ". ".join(note for note in (why, self.reading.answer(hop), unseen) if note)
 
@@ -235,7 +239,7 @@ class _Path:
         decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
         if decides and deciding is not None and tone and answered.startswith("2"):
             answered = f"{answered}, {deciding.decision.value}"
-        return Leg("call", _entry_words(hop), answered or "no status", tone)
+        return Leg("call", naming.asked(hop.span), answered or "no status", tone)
 
     def _back_tone(self, hop: Node) -> str:
         """The refusal's colour, on the hops that it came back through; elsewhere an answer is only an answer."""
@@ -255,14 +259,20 @@ class _Path:
     # ---------------------------------------------------------------------------------------------------- side calls
 
     def _side_calls(self, hop: Node) -> Iterator[Also]:
+        alike: dict[tuple[str, Decision | None, str], list[Node]] = {}
         for call in self.hops.side_calls(hop):
             own = self.hops.own_decision(call)
-            note = own.reason if own is not None and own.reason else status(call.span) and f"answered {status(call.span)}"
-            yield Also(call.service, note or "", own.decision if own is not None else None, self._href(call.span.span_id))
+            answered = status(call.span)
+            note = own.reason if own is not None and own.reason else f"answered {answered}" if answered else ""
+            alike.setdefault((call.service, own.decision if own is not None else None, note), []).append(call)
+        for (service, decision, note), calls in alike.items():
+            several = f"{len(calls):,} calls" if len(calls) > 1 else ""
+            yield Also(service, ", ".join(filter(None, (several, note))), decision, self._href(calls[0].span.span_id))
         drawn = (self.reading.verdict.span_id, self.reading.focus if self.reading.tone == "open" else None)
         for layer in self.hops.decisions(hop):
-            if layer.target and layer.span_id not in drawn:
-                yield Also(layer.target, layer.reason, layer.decision, self._href(layer.span_id))
+            name = self.hops.decider(layer)
+            if name != hop.service and layer.span_id not in drawn:
+                yield Also(name, layer.reason, layer.decision, self._href(layer.span_id))
 
     def _effects(self, hop: Node) -> Iterator[Also]:
         """`shop-db  1 write before, 1 audit record after`"""
@@ -307,18 +317,6 @@ def _plural(noun: str) -> str:
 
 def layer_target(layer: LayerDecision | None) -> str:
     return layer.target if layer is not None else ""
-
-
-def _entry_words(hop: Node) -> str:
-    """`POST /orders`, from the attributes where they say, else the span's name."""
-    method, path = semconv.method(hop.span), semconv.route(hop.span) or semconv.path(hop.span)
-    return f"{method} {path}" if method and path else hop.span.name or "(no name)"
-
-
-def _call_words(node: Node) -> str:
-    """`SELECT orders`, `GET entitlements`."""
-    extra = detail(node.span)
-    return f"{node.span.name} {extra}" if extra else node.span.name
 
 
 def _lead(reading: Reading, hops: Hops) -> str:

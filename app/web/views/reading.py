@@ -70,6 +70,7 @@ class Reading:
         self.refused_ns = self._refused_ns()
         self.chain: tuple[Node, ...] = self._chain()
         self._on_chain = {node.index for node in self.chain}
+        self._failed_hop, self._failed = self._failing()
 
     # ---------------------------------------------------------------------------------------------- about the whole
 
@@ -124,8 +125,10 @@ class Reading:
         return node.index in self._on_chain
 
     def answer(self, node: Node) -> str:
-        """`Passed on 403`, `Enforced as 403`, `Answered 403`: what a hop did with the refusal; "" where nothing."""
+        """`Passed on 403`, `Enforced as 403`, `Failed closed`: what a hop did with the refusal; "" where nothing."""
         hop, verdict = self.hops.get(node.span.span_id), self.verdict
+        if node is self._failed_hop:
+            return self._failed
         if not (self.tone in ("deny", "open", "error") and (hop is not None or self._enforces(node))):
             return ""
         status = hop.status if hop is not None else None
@@ -133,6 +136,8 @@ class Reading:
         if self._enforces(node) and not self.is_deciding(node):
             enforced = verdict.enforced_by.status if verdict.enforced_by else None
             code = status if status is not None else enforced
+            if code is not None and code < 400:
+                return f"Answered {code}" if verdict.outcome is Outcome.DENIED else ""  # masked, or not heeded
             return f"Enforced as {code}" if code is not None else "Enforced it"
         if hop is not None and hop.relay:
             return f"Passed on{shown}" if shown else "Passed it on"
@@ -160,7 +165,8 @@ class Reading:
             sentence = _GAPS.get(finding.kind)
             if sentence and finding.span_id in self.trace.by_id:
                 open_one = self.tone == "open" and (finding.span_id in weighed or not weighed)
-                yield finding.span_id, Gap(finding.service, sentence, open_one)
+                peer = semconv.peer(self.trace.by_id[finding.span_id].span) or finding.service
+                yield finding.span_id, Gap(peer, sentence, open_one)
 
     def _focus(self) -> str:
         verdict, known = self.verdict, self.trace.by_id
@@ -188,6 +194,15 @@ class Reading:
         if node is None:
             return ()
         return (*reversed(list(node.ancestors())), node)
+
+    def _failing(self) -> tuple[Node | None, str]:
+        """The hop whose call broke, and what it made of that."""
+        kinds = {finding.kind for finding in self.verdict.findings}
+        said = "Failed closed" if FindingKind.FAIL_CLOSED in kinds else "Failed open" if FindingKind.FAIL_OPEN in kinds else ""
+        if self.tone != "error" or not said:
+            return None, ""
+        asking = [node for node in self.chain[:-1] if node.span.span_id in self.hops]
+        return (asking[-1], said) if asking else (None, "")
 
     def _enforces(self, node: Node) -> bool:
         place = self.verdict.enforced_by

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from app.analysis.secrets import redact
 from app.analysis.verdict import Decision, EffectKind
 from app.times import format_duration
 from app.traces import semconv
-from app.traces.model import Node, Span, SpanKind
+from app.traces.model import Node, Span
 from app.web import words
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.axis import Axis
 from app.web.views.reading import Reading
@@ -137,12 +139,12 @@ class Rows:
             index=node.index,
             depth=_indent(node.depth),
             service=node.service,
-            name=span.name or "(no name)",
+            name=naming.name(span),
             x=bar.x,
             width=bar.width,
             bar=saying.bar,
             span_id=span.span_id,
-            detail=detail(span),
+            detail=naming.detail(span),
             status=status(span),
             decision=saying.decision,
             decides=saying.decides,
@@ -216,14 +218,6 @@ def status(span: Span) -> str:
     return "" if grpc is None else f"gRPC {grpc}"
 
 
-def detail(span: Span) -> str:
-    """Whom a call goes to or what it touches, where the span's name does not say; "" otherwise."""
-    if span.kind not in (SpanKind.CLIENT, SpanKind.PRODUCER):
-        return ""
-    found = semconv.db_target(span) or semconv.destination(span) or semconv.peer(span)
-    return "" if found.casefold() in span.name.casefold() else found
-
-
 def _indent(depth: int) -> int:
     return min(depth, _DEEPEST)
 
@@ -235,8 +229,8 @@ def _short_name(name: str) -> str:
 
 def _most_frequent(nodes: list[Node]) -> str:
     """`export row (592), SELECT (592), 3 other names`"""
-    names = Counter(_short_name(node.span.name) for node in nodes)
+    names = Counter(_short_name(node.span.name[:60]) for node in nodes)
     common = names.most_common(3)
-    shown = [f"{name[:60]} ({count:,})" if count > 1 else name[:60] for name, count in common]
+    shown = [f"{redact(name)} ({count:,})" if count > 1 else redact(name) for name, count in common]
     rest = len(names) - len(common)
     return ", ".join(shown) + (f", {rest:,} other {'name' if rest == 1 else 'names'}" if rest else "")

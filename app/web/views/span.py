@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from app.analysis import secrets
 from app.analysis.verdict import Decision
 from app.times import format_duration
 from app.traces import semconv
-from app.traces.model import Attributes, AttributeValue, DefectKind, Node, Span, SpanKind, Status
+from app.traces.model import Attributes, AttributeValue, DefectKind, Node, Span, SpanKind, Status, Trace
 from app.web import words
 from app.web.formats import has_tricks
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
+
+_OVERLAP = 4_096  # characters beyond the limit that are searched for secrets
 
 # Tempo cuts attribute values at this many bytes unless told otherwise, and does not say so.
 CUT_AT = 2048
@@ -36,36 +40,46 @@ PAGE = Limits(attributes=500, value=8_000, events=100, links=100)
 
 @dataclass(frozen=True)
 class Sensitive:
-    """Attributes whose value is not to be shown, with what it is; and those that name a person."""
+    """What of a span is not to be shown: `redact` takes it out of texts. And the attributes that hold secrets, or name a
+    person.
+    """
 
-    secret: Mapping[str, str]
-    personal: Mapping[str, str]
+    redact: Callable[[str], str]
+    secret: frozenset[str]
+    personal: frozenset[str]
 
 
-NOTHING_SENSITIVE = Sensitive({}, {})
+def sensitive(node: Node, *, addresses: bool = False) -> Sensitive:
+    """Look through all texts of one span. addresses: client addresses count as personal data."""
+    found = secrets.scan(Trace(node.span.trace_id, [node], [node], ()), addresses=addresses)
+    return Sensitive(
+        secrets.Redactor(found.texts),
+        frozenset(place.attribute for place in found.secrets),
+        frozenset(place.attribute for place in found.persons),
+    )
 
 
 @dataclass(frozen=True)
 class AttributeRow:
-    """value:  as text, at most the limit; "" where it is a secret
+    """value:  as text, at most the limit, without secrets
     length: characters of the whole
-    raw:    for the clipboard where what is shown differs from what was sent; "" otherwise
-    note:   what is to be known of it: possibly truncated, personal data
+    secret: something was taken out of it
+    raw:    for the clipboard where what is shown differs from what was sent; "" otherwise, and where it is secret
     proof:  the verdict rests on it
     """
 
     key: str
     value: str
     length: int
-    secret: str = ""
-    personal: str = ""
+    secret: bool = False
+    personal: bool = False
     truncated: bool = False
     proof: bool = False
     raw: str = ""
 
     @property
     def is_cut(self) -> bool:
-        return not self.secret and self.length > len(self.value)
+        return self.length > len(self.value)
 
 
 @dataclass(frozen=True)
@@ -142,16 +156,15 @@ class SpanView:
         return any(row.secret for row in (*self.attributes.rows, *self.resource.rows))
 
 
-def span_view(
-    reading: Reading, node: Node, asked: Asked, sensitive: Sensitive = NOTHING_SENSITIVE, limits: Limits = PANEL
-) -> SpanView:
+def span_view(reading: Reading, node: Node, asked: Asked, hidden: Sensitive | None = None, limits: Limits = PANEL) -> SpanView:
     """A span of a trace, for the panel or for its own page."""
     span = node.span
+    hidden = hidden or sensitive(node)
     decision = reading.decision(node)
     parent = node.parent
     return SpanView(
         span_id=span.span_id,
-        name=span.name or "(no name)",
+        name=naming.name(span),
         service=node.service,
         kind=_KINDS[span.kind],
         decision=decision.decision if decision is not None else None,
@@ -162,15 +175,15 @@ def span_view(
         clock=_clock(node),
         sent_ns=span.start_ns if node.shift_ns else None,
         took=_took(node),
-        status=_status(span),
-        parent=parent.span.name if parent is not None else span.parent_id,
+        status=hidden.redact(_status(span)),
+        parent=naming.name(parent.span) if parent is not None else span.parent_id,
         parent_href=asked.href(span=parent.span.span_id) + f"#s-{parent.span.span_id}" if parent is not None else "",
-        attributes=_table(span.attributes, limits, sensitive, reading.proof(span.span_id)),
-        events=tuple(_events(reading, node, sensitive, limits)),
+        attributes=_table(span.attributes, limits, hidden, reading.proof(span.span_id)),
+        events=tuple(_events(reading, node, hidden, limits)),
         more_events=max(0, len(span.events) - limits.events),
-        links=tuple(_links(reading, span, sensitive, limits)),
+        links=tuple(_links(reading, span, hidden, limits)),
         more_links=max(0, len(span.links) - limits.links),
-        resource=_table(span.resource.attributes, limits, sensitive, {}),
+        resource=_table(span.resource.attributes, limits, hidden, {}),
         scope=" ".join(filter(None, (span.scope.name, span.scope.version))),
         dropped=_dropped(span, reading),
         href=asked.below(f"spans/{span.span_id}"),
@@ -202,26 +215,30 @@ def _as_text(value: object) -> str:
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
-def _table(attributes: Attributes, limits: Limits, sensitive: Sensitive, proof: Mapping[str, str]) -> Table:
+def _table(attributes: Attributes, limits: Limits, hidden: Sensitive, proof: Mapping[str, str]) -> Table:
     keys = sorted(attributes, key=lambda key: (key not in proof, key))
-    rows = [_row(key, attributes[key], limits, sensitive, proof) for key in keys[: limits.attributes]]
+    rows = [_row(key, attributes[key], limits, hidden, proof) for key in keys[: limits.attributes]]
     return Table(tuple(rows), len(keys))
 
 
-def _row(key: str, value: AttributeValue, limits: Limits, sensitive: Sensitive, proof: Mapping[str, str]) -> AttributeRow:
-    if key in sensitive.secret:
-        return AttributeRow(key, "", 0, secret=sensitive.secret[key], proof=key in proof)
-    text = value_text(value)
-    tricky = len(text) > limits.value or has_tricks(text)
+def _row(key: str, value: AttributeValue, limits: Limits, hidden: Sensitive, proof: Mapping[str, str]) -> AttributeRow:
+    whole = value_text(value)
+    # More than is shown is looked at, so that a secret cut in two by the limit is still known as one.
+    text = hidden.redact(whole[: limits.value + _OVERLAP])
+    is_secret = key in hidden.secret or text != whole[: limits.value + _OVERLAP]
+    if is_secret and secrets.MASK not in text:
+        text = secrets.MASK
+    differs = len(text) > limits.value or has_tricks(text[: limits.value])
     return AttributeRow(
         key=key,
         value=text[: limits.value],
-        length=len(text),
-        personal=sensitive.personal.get(key, ""),
+        length=len(whole) if not is_secret else len(text),
+        secret=is_secret,
+        personal=key in hidden.personal,
         truncated=isinstance(value, str) and _is_cut_length(value),
         proof=key in proof,
         # The clipboard gets what was sent; beyond the page's own limit only the JSON has all of it.
-        raw=text if tricky and len(text) <= PAGE.value else "",
+        raw=whole if differs and not is_secret and len(whole) <= PAGE.value else "",
     )
 
 
@@ -233,18 +250,18 @@ def _is_cut_length(value: str) -> bool:
     return size == CUT_AT or (CUT_AT - 3 <= size < CUT_AT and not value.isascii() and value.endswith("\ufffd"))
 
 
-def _events(reading: Reading, node: Node, sensitive: Sensitive, limits: Limits) -> Iterable[EventRow]:
+def _events(reading: Reading, node: Node, hidden: Sensitive, limits: Limits) -> Iterable[EventRow]:
     for event in node.span.events[: limits.events]:
         since = event.time_ns + node.shift_ns - node.start_ns
         when = f"+{format_duration(since)}" if since >= 0 else format_duration(since)
-        yield EventRow(event.name or "(no name)", when, _table(event.attributes, limits, sensitive, {}))
+        yield EventRow(event.name or "(no name)", when, _table(event.attributes, limits, hidden, {}))
 
 
-def _links(reading: Reading, span: Span, sensitive: Sensitive, limits: Limits) -> Iterable[LinkRow]:
+def _links(reading: Reading, span: Span, hidden: Sensitive, limits: Limits) -> Iterable[LinkRow]:
     for link in span.links[: limits.links]:
         href = f"/traces/{link.trace_id}" + (f"?span={link.span_id}" if link.span_id else "") if link.trace_id else ""
         here = link.trace_id == reading.trace.trace_id
-        yield LinkRow(link.trace_id, link.span_id, href, here, _table(link.attributes, limits, sensitive, {}))
+        yield LinkRow(link.trace_id, link.span_id, href, here, _table(link.attributes, limits, hidden, {}))
 
 
 # ------------------------------------------------------------------------------------------------------------- words
@@ -270,7 +287,7 @@ def _took(node: Node) -> str:
     longest = max(node.children, key=lambda child: child.duration_ns, default=None)
     if longest is None or longest.duration_ns * 2 < node.duration_ns or longest.duration_ns > node.duration_ns:
         return whole
-    where = longest.service if longest.service != node.service else semconv.peer(longest.span) or longest.span.name
+    where = longest.service if longest.service != node.service else semconv.peer(longest.span) or naming.name(longest.span)
     return f"{whole}, {format_duration(longest.duration_ns)} of them in {where}"
 
 

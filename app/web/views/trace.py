@@ -11,8 +11,8 @@ from app.investigation.opened import Opened
 from app.settings import GrafanaSettings
 from app.sources.values import SourceHealth
 from app.times import MILLISECOND, MINUTE, format_duration
-from app.traces import semconv
 from app.traces.model import Node
+from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.axis import Axis, Tick
 from app.web.views.findings import DefectRow, Effects, FindingRow, defects, effects, findings
@@ -23,7 +23,7 @@ from app.web.views.parts import Failure
 from app.web.views.path import PathView, path
 from app.web.views.reading import Reading
 from app.web.views.rows import Row
-from app.web.views.span import NOTHING_SENSITIVE, PANEL, Sensitive, SpanView, span_view
+from app.web.views.span import PANEL, SpanView, sensitive, span_view
 from app.web.views.waterfall import Waterfall, services, unfolded, waterfall
 
 _SERVICES = 60  # choices of the service filter
@@ -130,8 +130,9 @@ def trace_view(
     *,
     grafana: GrafanaSettings,
     neighbours: Neighbours,
+    addresses: bool = False,
 ) -> TraceView:
-    """The page of one trace."""
+    """The page of one trace. addresses: client addresses count as personal data."""
     opened, reading = looked.opened, looked.reading
     trace, received = opened.trace, opened.received
     node = looked.chosen(asked)
@@ -142,7 +143,7 @@ def trace_view(
     return TraceView(
         asked=asked,
         trace_id=trace.trace_id,
-        name=_name(reading.entry),
+        name=naming.asked(reading.entry.span) if reading.entry is not None else "(no spans)",
         start_ns=trace.start_ns,
         duration_ns=trace.duration_ns,
         spans=len(trace),
@@ -159,7 +160,7 @@ def trace_view(
         waterfall=fall,
         services=tuple(Service(name, count, name == asked.service) for name, count in every[:_SERVICES]),
         more_services=max(0, len(every) - _SERVICES),
-        span=span_view(reading, node, asked, sensitive_of(node), PANEL) if node is not None else None,
+        span=span_view(reading, node, asked, sensitive(node, addresses=addresses), PANEL) if node is not None else None,
         data=DataView(
             received_ns=received.received_ns,
             size=len(received.body),
@@ -175,11 +176,6 @@ def trace_view(
         grafana=explore_href(grafana, trace.trace_id, trace.start_ns, trace.end_ns),
         stored=not asked.base,
     )
-
-
-def sensitive_of(node: Node) -> Sensitive:
-    """Attributes of a span whose values are secrets, or name a person."""
-    return NOTHING_SENSITIVE
 
 
 @dataclass(frozen=True)
@@ -252,10 +248,3 @@ def explore_href(grafana: GrafanaSettings, trace_id: str, start_ns: int, end_ns:
     panes = json.dumps({"clew": pane}, separators=(",", ":"))
     query = urlencode({"schemaVersion": 1, "panes": panes, "orgId": grafana.org_id}, quote_via=quote)
     return f"{grafana.url}/explore?{query}"
-
-
-def _name(entry: Node | None) -> str:
-    if entry is None:
-        return "(no spans)"
-    method, place = semconv.method(entry.span), semconv.route(entry.span) or semconv.path(entry.span)
-    return f"{method} {place}" if method and place else entry.span.name or "(no name)"

@@ -183,9 +183,9 @@ def _core(reading: Reading, chosen: str, limit: int, *, only_path: bool = False)
     places += [*reading.gaps, *(hop.span_id for hop in verdict.path if hop.relay)]
     if not only_path:
         places += [effect.span_id for effect in verdict.side_effects]
-        places += [hop.span_id for hop in verdict.path]
+        # One hop per service, one check per layer and service stand for their like: an export may make thousands of them.
+        places += {hop.service: hop.span_id for hop in reversed(verdict.path)}.values()
         places += [finding.span_id for finding in verdict.findings]
-        # One check per layer and service stands for its like: an export may make thousands of the same.
         places += {(layer.layer, layer.service): layer.span_id for layer in reversed(verdict.layers)}.values()
     for span_id in dict.fromkeys(places):
         node = known.get(span_id)

@@ -5,16 +5,15 @@ from support.stories import SERVER, Teller, http, refused_by_policy, span_id, ve
 from app.traces.model import Event, Link
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
-from app.web.views.span import CUT_AT, PAGE, PANEL, Sensitive, SpanView, span_view, value_text
+from app.web.views.span import CUT_AT, PAGE, PANEL, SpanView, span_view, value_text
 
 
-def shown(attributes, sensitive=None, limits=PANEL, **fields) -> SpanView:
+def shown(attributes, limits=PANEL, **fields) -> SpanView:
     t = Teller()
     t.span("gw", "", "shop", "GET /", 0, 10, SERVER, attributes, **fields)
     trace = t.trace()
     reading = Reading(trace, verdict(trace))
-    given = (sensitive,) if sensitive else ()
-    return span_view(reading, trace.nodes[0], Asked(trace.trace_id), *given, limits=limits)
+    return span_view(reading, trace.nodes[0], Asked(trace.trace_id), limits=limits)
 
 
 def row(view: SpanView, key: str):
@@ -31,17 +30,28 @@ def test_the_deciding_span_marks_what_the_verdict_rests_on_and_puts_it_first():
 
 
 def test_a_secret_is_named_and_never_shown():
-    view = shown({"http.request.header.authorization": "Bearer s3cr3t"},
-                 Sensitive({"http.request.header.authorization": "bearer token"}, {}))  # fmt: skip
-    found = row(view, "http.request.header.authorization")
-    assert (found.secret, found.value, found.raw, found.is_cut) == ("bearer token", "", "", False)
-    assert "s3cr3t" not in repr(view)
+    view = shown(
+        {
+            "http.request.header.authorization": "Bearer kJ8sd9f8s7d6f5s4d3f2",
+            "url.full": "https://shop.example/login?access_token=kJ8sd9f8s7d6f5s4d3f2&next=/",
+            "password": "hunter2",
+            "note": "x" * 290 + " kJ8sd9f8s7d6f5s4d3f2",
+        },
+        status_message="refused kJ8sd9f8s7d6f5s4d3f2",
+    )
+    assert {r.key for r in view.attributes.rows if r.secret} == {
+        "http.request.header.authorization", "url.full", "password", "note",
+    }  # fmt: skip
+    assert row(view, "url.full").value == "https://shop.example/login?access_token=[redacted]&next=/"
+    assert row(view, "url.full").raw == ""
+    assert "kJ8sd9" not in repr(view)
+    assert "hunter2" not in repr(view)
     assert view.has_secret
 
 
 def test_personal_data_is_shown_and_tagged():
-    view = shown({"user.email": "ann@example.org"}, Sensitive({}, {"user.email": "a mail address"}))
-    assert (row(view, "user.email").value, row(view, "user.email").personal) == ("ann@example.org", "a mail address")
+    found = row(shown({"user.email": "ann@example.org"}), "user.email")
+    assert (found.value, found.personal, found.secret) == ("ann@example.org", True, False)
 
 
 def test_a_value_of_exactly_the_length_that_tempo_cuts_at_may_be_cut():
