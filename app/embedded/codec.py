@@ -78,7 +78,7 @@ def encode(spans: Iterable[Span]) -> bytes:
     try:
         return _ENCODER.encode(list(groups.values()))
     except OverflowError:
-        return _ENCODER.encode(_in_64_bits(msgspec.to_builtins(list(groups.values()))))
+        return _ENCODER.encode(_in_64_bits(msgspec.to_builtins(list(groups.values()), builtin_types=(bytes,))))
 
 
 def _stored(span: Span) -> _Span:

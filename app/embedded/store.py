@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
+from typing import IO, TypeAlias
 
 from app.embedded import codec
 from app.embedded.terms import Indexer, Key, KeyRange, Keys, Terms
@@ -78,6 +78,9 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 
+_Job: TypeAlias = "tuple[Sequence[Span], Future[None]]"
+
+
 class StoreError(AppError):
     """The store cannot be opened or written."""
 
@@ -119,14 +122,18 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             self.path = folder / "spans.db"
             self._lock = _locked(folder)
+        except OSError as error:
+            raise StoreError(f"The span store in {folder} cannot be opened: {error}.") from None
+        try:
             self._db = _open(self.path)
             self._traces: OrderedDict[bytes, _Known] = OrderedDict()
             self._next_trace = self._one("SELECT coalesce(max(id), 0) + 1 FROM traces")
             self.keys = _load_keys(self._db)
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
+            self._lock.close()
             raise StoreError(f"The span store in {folder} cannot be opened: {error}.") from None
         self._indexer = Indexer(self.keys)
-        self._queue: SimpleQueue[tuple[Sequence[Span], Future[None]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._waiting = 0
         self._counting = threading.Lock()
         self._closing = False
@@ -173,7 +180,7 @@ class Store:
     def _work(self) -> None:
         while True:
             try:
-                job = self._queue.get(timeout=5)
+                job = self._queue.get(timeout=1)
             except Empty:
                 self._idle()
                 continue
@@ -188,30 +195,43 @@ class Store:
                     break
                 jobs.append(following)
                 count += len(following[0])
-            self._commit(jobs, count)
+            self._commit(jobs)
             self._idle()
         self._save_keys()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
         self._lock.close()
 
-    def _commit(self, jobs: list[tuple[Sequence[Span], Future[None]]], count: int) -> None:
-        spans = [span for job in jobs for span in job[0]]
+    def _commit(self, jobs: list[_Job]) -> None:
         try:
-            self._in_transaction(lambda: self._write(spans))
+            self._write([span for spans, _ in jobs for span in spans])
         except sqlite3.Error as error:
-            self._traces.clear()  # it may name traces that were not written after all
-            failure = StoreError(f"The span store cannot be written: {error}.")
-            for _, done in jobs:
-                done.set_exception(failure)
+            self._failed(jobs, f"The span store cannot be written: {error}.")
+        except Exception:
+            # Something in these spans is more than the store can take. One sender's must not fail the others'.
+            if len(jobs) > 1:
+                for job in jobs:
+                    self._commit([job])
+                return
+            _log.exception("These spans cannot be written.")
+            self._failed(jobs, "These spans cannot be written.")
         else:
-            self.keys.fresh.clear()
+            self._written(jobs)
+
+    def _written(self, jobs: list[_Job]) -> None:
+        self.keys.fresh.clear()
+        for spans, done in jobs:
             self._tell(spans)
-            for _, done in jobs:
-                done.set_result(None)
-        finally:
             with self._counting:
-                self._waiting -= count
+                self._waiting -= len(spans)
+            done.set_result(None)
+
+    def _failed(self, jobs: list[_Job], sentence: str) -> None:
+        self._traces.clear()  # it may name traces that were not written after all
+        for spans, done in jobs:
+            with self._counting:
+                self._waiting -= len(spans)
+            done.set_exception(StoreError(sentence))
 
     def _tell(self, spans: Sequence[Span]) -> None:
         try:
@@ -230,6 +250,7 @@ class Store:
             raise
 
     def _write(self, spans: Sequence[Span]) -> None:
+        """One transaction. Rows are made before it begins."""
         by_trace: defaultdict[str, list[Span]] = defaultdict(list)
         for span in spans:
             by_trace[span.trace_id].append(span)
@@ -246,10 +267,14 @@ class Store:
             terms = self._indexer.terms(members, known.bucket)
             postings += [(number, value, known.bucket, known.id) for number, value in terms]
         postings.sort(key=lambda posting: posting[0])  # neighbours go to the same page
-        self._db.executemany(_UPSERT, traces)
-        self._db.executemany("INSERT INTO parts VALUES (?, ?)", parts)
-        self._db.executemany("INSERT OR IGNORE INTO postings VALUES (?, ?, ?, ?)", postings)
-        self._save_fresh_keys()
+
+        def insert() -> None:
+            self._db.executemany(_UPSERT, traces)
+            self._db.executemany("INSERT INTO parts VALUES (?, ?)", parts)
+            self._db.executemany("INSERT OR IGNORE INTO postings VALUES (?, ?, ?, ?)", postings)
+            self._save_fresh_keys()
+
+        self._in_transaction(insert)
 
     def _known(self, trace_id: bytes, bucket: int) -> _Known:
         known = self._traces.get(trace_id)
@@ -283,7 +308,7 @@ class Store:
         if now - self._keys_saved > 30:
             self._keys_saved = now
             self._save_keys()
-        if now - self._retained > 10:
+        if now - self._retained > min(10, self.retention.age_s):
             self._retained = now
             self.forget(now)
             self.bytes_used = self._used_bytes()
@@ -342,6 +367,15 @@ def _locked(folder: Path) -> IO[str]:
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    try:
+        _prepare(db)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA mmap_size = 0")
@@ -351,8 +385,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if version == 0:
         db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
     elif version != VERSION:
-        raise sqlite3.DatabaseError(f"{path.name} was written by another version of Clew")
-    return db
+        raise sqlite3.DatabaseError("it was written by another version of Clew")
 
 
 def _load_keys(db: sqlite3.Connection) -> Keys:

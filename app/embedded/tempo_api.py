@@ -23,6 +23,7 @@ from app.embedded.store import Store
 from app.errors import AppError, InvalidInput
 from app.times import SECOND, now_ns, parse_duration, parse_iso
 from app.traceql import metrics
+from app.traceql.lexer import TraceQLError
 from app.traceql.nodes import Query, span_filter
 from app.traceql.nodes import search as search_query
 from app.traceql.parse import parse
@@ -373,8 +374,8 @@ def _moment(text: str) -> int:
 def _query(text: str) -> Query:
     try:
         return parse(text)
-    except InvalidInput as error:
-        raise NotUnderstood(f"invalid TraceQL query: {error.sentence}") from None
+    except TraceQLError as error:
+        raise NotUnderstood(f"invalid TraceQL query: {error.detail}") from None
 
 
 def _lenient_query(request: Request) -> Query | None:

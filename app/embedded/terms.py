@@ -165,7 +165,7 @@ def _number(scope: str, name: str, value: int, add: Callable[[Key, Indexed], Non
     if -(2**63) <= value < 2**63:
         add(_key(scope, name, INT), value)
     else:
-        add(_key(scope, name, TEXT), str(value)[:LONGEST_VALUE])
+        add(_key(scope, name, OPAQUE), "")
 
 
 def _other(scope: str, name: str, value: Any, add: Callable[[Key, Indexed], None]) -> None:

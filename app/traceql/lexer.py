@@ -57,12 +57,12 @@ _INTRINSIC_SCOPES = frozenset({"span", "trace", "event", "link", "instrumentatio
 
 
 class TraceQLError(InvalidInput):
-    """The text is not TraceQL, or not TraceQL that Clew answers. `line` and `column` count from 1."""
+    """The text is not TraceQL, or not TraceQL that Clew answers. `line` and `column` count from 1; 0 is not known."""
 
     def __init__(self, what: str, *, line: int = 0, column: int = 0) -> None:
-        place = f", line {line}, column {column}" if line else ""
-        super().__init__(f"TraceQL{place}: {what}.", field="q")
-        self.what = what
+        place = f"line {line}, column {column}: " if line else ""
+        super().__init__(f"TraceQL{', ' if line else ': '}{place}{what}.", field="q")
+        self.detail = f"{place}{what}"
         self.line = line
         self.column = column
 

@@ -13,8 +13,6 @@ from support.recorded_tempo import ANSWERS
 from support.tempo_compare import difference, unshifted
 from support.tempo_dataset import BASE_S, requests, shifted
 
-# Question to the reason why our answer is another, on purpose.
-DEVIATIONS: dict[str, str] = {}
 QUESTIONS = sorted(str(path.relative_to(ANSWERS).with_suffix("")) for path in ANSWERS.rglob("*.json"))
 # Into the recent past, by whole hours, so that steps of time fall as they did.
 SHIFT_S = (int(time.time()) - 1900 - BASE_S) // 3600 * 3600
@@ -54,9 +52,6 @@ def _asked(backend, question):
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_answers_as_tempo_does(disagreements, name):
-    if name in DEVIATIONS:
-        assert name in disagreements, "this deviation is none any more: take it off the list"
-        pytest.xfail(DEVIATIONS[name])
     assert name not in disagreements, disagreements[name]
 
 
