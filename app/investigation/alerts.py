@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from app.investigation import gotemplate, promql
-from app.sources.fingerprint import fingerprint
+from app.sources.fingerprint import fingerprint as fingerprint
 from app.sources.values import AlertHistory, AlertState, FiringAlert, Interval, Rule
 from app.times import MINUTE, SECOND, UnixNanos
 

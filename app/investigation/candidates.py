@@ -6,6 +6,7 @@ Unusual first: what differs from the mass is what a list of a thousand alike ref
 from __future__ import annotations
 
 import enum
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -17,6 +18,8 @@ from app.investigation.judgements import Judged, Unjudged
 from app.times import UnixNanos
 
 K = TypeVar("K")
+
+_WORD = re.compile(r"[\w.:-]{1,40}")
 
 # Fewer verdicts than this have no mass that one of them could differ from.
 _ENOUGH = 5
@@ -59,7 +62,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """How many of the judged ended how, the most frequent first; reasons by their normalised code."""
+    """How many of the judged ended how, and for which reasons they were refused, the most frequent first."""
 
     outcomes: tuple[tuple[Outcome, int], ...]
     reasons: tuple[tuple[str, int], ...]
@@ -81,8 +84,8 @@ def tally(candidates: Sequence[Candidate]) -> Tally:
 
 
 def reason(verdict: Judged) -> str:
-    """The code where there is one, else the system's own words cut to a chip's length."""
-    return verdict.reason_code or verdict.reason[:60]
+    """The system's own word where it is one, else the normalised code, else its own words cut to a chip's length."""
+    return verdict.reason if _WORD.fullmatch(verdict.reason) else verdict.reason_code or verdict.reason[:60]
 
 
 def listed(candidates: Sequence[Candidate], order: Order, *, layer_word: Callable[[Layer], str]) -> list[Listed]:

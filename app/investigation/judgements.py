@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 from cachetools import TLRUCache
 
-from app.analysis.verdict import Confidence, Layer, Outcome, Verdict
+from app.analysis.verdict import Confidence, Decision, Layer, Outcome, Verdict
 from app.errors import NotFound, SourceError
 from app.sources.tempo import TempoClient
 from app.times import MINUTE, UnixNanos
@@ -29,7 +29,7 @@ Examine: TypeAlias = Callable[[Trace], Verdict]
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What a list shows of a verdict, and of the trace it rests on."""
+    """What a list shows of a verdict, and of the trace it rests on. Of an allowed request `layer` is the last that allowed."""
 
     trace_id: str
     outcome: Outcome
@@ -56,10 +56,12 @@ class Unjudged(msgspec.Struct, frozen=True):
 
 
 def judged(trace: Trace, verdict: Verdict, *, partial: bool) -> Judged:
+    allowing = [step.layer for step in verdict.layers if step.decision is Decision.ALLOW]
+    passed = allowing[-1] if verdict.outcome is Outcome.ALLOWED and allowing else None
     return Judged(
         trace_id=trace.trace_id,
         outcome=verdict.outcome,
-        layer=verdict.layer,
+        layer=verdict.layer or passed,
         service=verdict.service or "",
         reason=verdict.reason or "",
         reason_code=verdict.reason_code or "",

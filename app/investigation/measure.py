@@ -19,6 +19,7 @@ from app.sources.values import AlertState, Exemplar, Interval, Sample, Series
 from app.times import HOUR, MINUTE, SECOND, UnixNanos
 
 _POINTS = 240
+_RINGS = 60
 _FINEST = 15 * SECOND
 _LONGEST_PAD = 6 * HOUR
 
@@ -34,7 +35,7 @@ class Measure(msgspec.Struct, frozen=True):
 
     query:     the PromQL that was asked.
     note:      a sentence where the picture needs one: what it cannot show.
-    exemplars: placed on the curve at their time; their own value is of another unit.
+    exemplars: placed on the curve at their time, since their own value is of another unit; of many, some spread over time.
     """
 
     query: str
@@ -87,7 +88,7 @@ async def measured(
         series=series,
         threshold=reading.threshold,
         intervals=stretches(alert),
-        exemplars=tuple(_on_curve(one, series) for one in exemplars if begin <= one.time_ns <= end) if series else (),
+        exemplars=tuple(_on_curve(one, series) for one in _spread(exemplars, begin, end)) if series else (),
         window=(begin, end),
         note=note,
     )
@@ -135,6 +136,16 @@ def _matching(series: Sequence[Series], own: Mapping[str, str]) -> tuple[Series,
     return tuple(
         one for one in series if all(own.get(name) == value for name, value in one.labels.items() if name != "__name__")
     )
+
+
+def _spread(exemplars: Sequence[Exemplar], begin: int, end: int) -> list[Exemplar]:
+    """At most one in each of so many equal parts of the window: more would be one thick line."""
+    width = max(1, (end - begin) // _RINGS)
+    first_of: dict[int, Exemplar] = {}
+    for one in exemplars:
+        if begin <= one.time_ns <= end:
+            first_of.setdefault((one.time_ns - begin) // width, one)
+    return list(first_of.values())
 
 
 def _on_curve(exemplar: Exemplar, series: Sequence[Series]) -> Exemplar:

@@ -39,5 +39,6 @@ function draw(element) {
 
 const all = () => document.querySelectorAll("[data-figure]").forEach(draw);
 document.addEventListener("clew:theme", all);
+document.addEventListener("htmx:after:swap", all); // a chart that came after the page
 addEventListener("beforeprint", all);
 all();
