@@ -16,6 +16,11 @@ import app
 from app import paths
 from app.db import migrate
 from app.db.session import Database
+from app.investigation.judging import judge_of
+from app.investigation.opened import OpenTraces
+from app.investigation.searching import Searching
+from app.investigation.service import Investigation
+from app.investigation.sources import Sources
 from app.security import proxies
 from app.settings import Settings
 from app.web import errors, render
@@ -24,6 +29,7 @@ from app.web.clients import Clients
 from app.web.deps import Access
 from app.web.middleware import BodyLimit, Context, Origin, Rescue
 from app.web.routes import PLACES, ROUTERS
+from app.web.uploads import Uploads
 
 _LARGEST_BODY = 32 * 2**20  # room for an uploaded evidence file
 
@@ -39,12 +45,17 @@ def create_app(settings: Settings) -> FastAPI:
         await migrate.prepare(settings.database)
         application.state.database = Database(settings.database)
         application.state.clients = Clients.of(settings)
+        application.state.investigation = investigation(application)
+        open_traces(application)
         # Large traces make many objects that live: with the default thresholds the collector would walk them all the time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         try:
             yield
         finally:
+            if application.state.searching is not None:
+                await application.state.searching.close()
+            await application.state.investigation.close()
             await application.state.clients.close()
             await application.state.database.close()
 
@@ -88,6 +99,25 @@ class Endpoint:
     path: str
     methods: tuple[str, ...]
     access: Access | None
+
+
+def investigation(application: FastAPI) -> Investigation:
+    """Alerts and the traces behind them, with this app's clients, database and rules."""
+    clients: Clients = application.state.clients
+    sources = Sources(clients.tempo, clients.prometheus, clients.alertmanager)
+    return Investigation(
+        application.state.settings.analysis, sources, application.state.database, judge_of(application.state.settings.analysis)
+    )
+
+
+def open_traces(application: FastAPI) -> None:
+    """What the trace and search pages stand on, with this app's Tempo and rules."""
+    tempo = application.state.clients.tempo
+    judge = judge_of(application.state.settings.analysis)
+    application.state.traces = OpenTraces(tempo.trace if tempo is not None else None, judge)
+    application.state.uploads = Uploads()
+    judgements = application.state.investigation.judgements
+    application.state.searching = Searching(tempo, judgements) if tempo is not None and judgements is not None else None
 
 
 def endpoints(application: FastAPI) -> list[Endpoint]:
