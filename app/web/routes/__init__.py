@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.routes import api, auth, front, health, patterns, static
+from app.web.routes import alerts, api, auth, front, health, hooks, patterns, search, static, traces
 
 ROUTERS: tuple[APIRouter, ...] = (
     front.router,
@@ -12,7 +12,13 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     static.router,
     patterns.router,
+    alerts.router,
+    hooks.router,
+    traces.router,
+    search.router,
     api.router,
+    traces.api,
+    search.api,
 )
 
 # The places of the top bar, in order. Those whose page does not exist are left out when the app is put together.
