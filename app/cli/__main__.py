@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -53,8 +52,7 @@ def build(arguments: list[str]) -> typer.Typer:
     application.callback()(_root)
     asked = next((word for word in arguments if not word.startswith("-")), "")
     for module in [COMMANDS[asked]] if asked in COMMANDS else COMMANDS.values():
-        if find_spec(module):
-            import_module(module).register(application)
+        import_module(module).register(application)
     return application
 
 

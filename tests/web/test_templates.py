@@ -27,6 +27,7 @@ def test_a_template_knows_its_view_and_its_frame_and_nothing_else(path: Path):
     # What the page itself sets or imports at its top is known in its blocks, which the search looks at one by one.
     own = {name.name for one in tree.find_all(nodes.Assign | nodes.AssignBlock) for name in one.find_all(nodes.Name)}
     own |= {one.target for one in tree.find_all(nodes.Import)}
+    own |= {name if isinstance(name, str) else name[1] for one in tree.find_all(nodes.FromImport) for name in one.names}
     assert meta.find_undeclared_variables(tree) - own <= {"view", "frame", "ui", "asset", "range", "caller"}
 
 

@@ -39,7 +39,7 @@ async def policy_violation(request: Request) -> Response:
     """Log what a browser refused: on our own pages this is a bug, or somebody's payload that did not run."""
     body = await request.body()
     try:
-        report = orjson.loads(body)["csp-report"] if len(body) <= _LARGEST_REPORT else {}
+        report = orjson.loads(body if len(body) <= _LARGEST_REPORT else b"")["csp-report"]
         _log.warning("csp_violation", **{key.replace("-", "_"): str(report[key])[:300] for key in _KEPT if key in report})
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return Response(status_code=400)
