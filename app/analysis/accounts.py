@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from app.analysis import effects, peers, reasons, statements, structure
-from app.analysis.answers import REFUSALS, Answer
+from app.analysis.answers import GOOD, REFUSALS, Answer
 from app.analysis.effects import Change
 from app.analysis.peers import Peer
 from app.analysis.reading import Reading
@@ -81,13 +81,13 @@ class Account:
         "_change",
         "_change_known",
         "answer",
+        "asks_engine",
         "cause",
         "check",
         "conflict",
         "decider",
         "inner",
         "items",
-        "late",
         "node",
         "opaque",
         "peer",
@@ -114,8 +114,8 @@ class Account:
         self.said_no: Account | None = None  # the refusal in the body of a good answer
         self.opaque: list[Account] = []  # calls below that may have refused, where the state is SILENT
         self.decider: Node | None = None  # the decider's own span, where the result stands on the asker's
-        self.late: list[Account] = []  # work that a message or a background task did for this step
         self.conflict = ""
+        self.asks_engine = False  # the result on its span is an engine's
         self.peer: Peer | None = None
         self._change: Change | None = None
         self._change_known = False
@@ -208,7 +208,8 @@ class Ledger:
         self.reading = reading
         self.accounts: dict[int, Account] = {}
         self.background: list[Account] = []  # consumers, which work after the answer
-        self._build({top.index for top in tops})
+        consumers = [root for root in reading.trace.roots if root.span.kind == SpanKind.CONSUMER]
+        self._build({top.index for top in (*tops, *consumers)})
 
     def of(self, node: Node) -> Account:
         """The account of a span; a quiet one is made on the spot."""
@@ -248,16 +249,11 @@ class Ledger:
             account = self.accounts[index] = Account(reading, node)
             account.inner = sorted(buckets.pop(index, ()), key=_by_start)
             conclude(account)
-            if node.span.kind == SpanKind.CONSUMER and around >= 0:
+            if node.span.kind == SpanKind.CONSUMER:
                 self.background.append(account)
-                asker = self.reading.trace.nodes[around]
-                self._late(asker.index, account)
             elif around >= 0:
                 buckets.setdefault(around, []).append(account)
         self.background.sort(key=_by_start)
-
-    def _late(self, index: int, account: Account) -> None:
-        self.reading.memo.setdefault(("late", index), []).append(account)
 
     def _noise(self, node: Node) -> int:
         found = 0
@@ -289,19 +285,40 @@ def conclude(account: Account) -> None:
     """Give an account its state and its cause; those below it have theirs."""
     _settle_retries(account)
     signal = account.signal
-    if signal is not None and signal.decision == "allow":
-        account.state = State.ALLOW
-        _allowed(account)
-    elif signal is not None and signal.decision == "deny":
+    decision = signal.decision if signal is not None else ""
+    # What a request's own span says of a check is one more fact about the request; any other span is its check.
+    is_request = account.kind == SpanKind.SERVER or account.kind == SpanKind.CONSUMER
+    good = account.answer in GOOD
+    if signal is not None and decision == "deny" and not (is_request and good and _went_on_itself(account)):
         _denied_by_signal(account, signal)
-    elif signal is not None and signal.decision == "error":
+    elif decision == "error" and not (is_request and good):
         _broken_by_signal(account)
-    elif signal is not None and signal.decision == "unknown" and account.answer not in (Answer.FAILED, *REFUSALS):
+    elif decision == "unknown" and account.answer not in (Answer.FAILED, *REFUSALS):
         _mute(account)
     elif account.kind == SpanKind.CLIENT or account.kind == SpanKind.PRODUCER:
         _call(account)
+    elif decision == "allow" and not is_request:
+        account.state = State.ALLOW  # it vouches for what it did inside
     else:
         _hop(account)
+    if decision == "allow" and account.state is State.FINE and account.said_no is None:
+        account.state = State.ALLOW
+    elif decision == "error" and is_request and good:
+        account.items.append(Item(Tolerated.FAIL_OPEN, account, account, account.inner))
+
+
+def _went_on_itself(account: Account) -> bool:
+    """Whether a request's own span says that it was refused, and the request made its changes all the same."""
+    signal, span = account.signal, account.node.span
+    if signal is None or not signal.rule.id.startswith("generic.hand-written"):
+        return False
+    asked = peers.of_target(semconv.path(span), peers.rpc_name(span) or span.name)
+    if asked in (Peer.POLICY, Peer.IDENTITY) or peers.name_role(account.node.service) is not None:
+        return False  # an engine keeps its own records
+    written = [step for step in account.inner if _writes(step)]
+    if written:
+        account.items.append(Item(Tolerated.BYPASSED, account, account, written))
+    return bool(written)
 
 
 def _live(account: Account) -> list[Account]:
@@ -338,7 +355,7 @@ def _same_attempt(failed: Account, later: Account) -> bool:
             return False
         if statements.phase(failed.signal) != statements.phase(later.signal):
             return False
-        if failed.signal.phase == "authn" and failed.signal.says != "guard":
+        if statements.phase(failed.signal) == "authn" and failed.signal.says != "guard":
             return True  # a chain of authenticators: the last one counts
         return a.name == b.name and _resource(failed) == _resource(later) and bool(_resource(failed) or _is_retry(later))
     if failed.is_call and later.is_call:
@@ -369,11 +386,6 @@ def _is_retry(step: Account) -> bool:
 # ----------------------------------------------------------------------------------------------- spans that said it
 
 
-def _allowed(account: Account) -> None:
-    """A check that passed vouches for what it did inside; a broken part of it was made good."""
-    account.items = []
-
-
 def _denied_by_signal(account: Account, signal: Signal) -> None:
     account.state = State.DENY
     steps = [s for s in _live(account) if s.resolved_by is None]
@@ -388,7 +400,11 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
     asked = [s for s in steps if s.state is State.MUTE]
     questions = [s for s in steps if s.is_call or s.check or s.state is State.MUTE]
     if asked and asked[-1] is questions[-1] and not _is_introspection(asked[-1]):
-        _because(account, asked[-1], Way.ENGINE)
+        # The engine's result stands on the asker's span: the decider is the engine, by its own span where it has one.
+        account.decider = _server_of(asked[-1])
+        account.asks_engine = True
+        if account.decider is None and not (account.is_call or _speaks_for_engine(signal)):
+            _because(account, asked[-1], Way.ENGINE)
         return
     broken = [s for s in steps if s.state is State.BROKEN and (s.is_call or s.kind == SpanKind.INTERNAL)]
     if broken and signal.is_check and _vague(account):
@@ -400,6 +416,16 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
         return
     if signal.rule.decider == "callee" and account.is_call:
         account.decider = _callee(account)
+
+
+def _server_of(asked: Account) -> Node | None:
+    """The engine's own span of an unrecorded answer, where it has one."""
+    return next((a.decider or a.node for a in asked.chain() if a.decider is not None or a.kind == SpanKind.SERVER), None)
+
+
+def _speaks_for_engine(signal: Signal) -> bool:
+    """Whether the asker's attribute is named for an engine's answer: opa.decision, policy.decision."""
+    return any(key.startswith(("opa.", "policy.", "cerbos.", "openfga.", "spicedb.", "pdp.", "authz.")) for key in signal.hit.keys)
 
 
 def _is_introspection(step: Account) -> bool:
@@ -539,7 +565,7 @@ def _hop(account: Account) -> None:
     """A SERVER, CONSUMER or root span, or an inner span in error: what below it explains its answer."""
     answer = account.answer
     steps = _live(account)
-    account.items = [item for step in account.inner for item in step.items]
+    account.items.extend(item for step in account.inner for item in step.items)
     if account.kind == SpanKind.INTERNAL and not account.is_hop:
         _fault(account, steps)
     elif answer in REFUSALS:
@@ -586,7 +612,11 @@ def _refused(account: Account, steps: list[Account]) -> None:
         _explain(account, found)
         return
     if account.answer is Answer.THROTTLED:
-        account.way = Way.OWN
+        limiter = _last_guard(account)
+        if limiter is not None and is_limiter_name(limiter.node.span.name):
+            account.cause, account.way = limiter, Way.GUARD
+        else:
+            account.way = Way.OWN
         return
     asked = _unrecorded(open_)
     if asked is not None:
@@ -716,14 +746,21 @@ def _may_refuse(step: Account) -> bool:
     if step.state in (State.ALLOW, State.BROKEN):
         return False
     if step.kind == SpanKind.SERVER:
-        return step.answer is not Answer.NONE or True
+        return not _said_yes(step)
     if not step.is_call or step.is_store_call:
         return False
     if step.called in _IGNORED or step.called is Peer.CLOUD:
         return False
     if step.kind == SpanKind.PRODUCER:
         return False
-    return peers.is_call_between_services(step.node.span) or step.state is State.MUTE or bool(step.inner)
+    if not (peers.is_call_between_services(step.node.span) or step.state is State.MUTE or step.inner):
+        return False
+    return not _said_yes(step)
+
+
+def _said_yes(step: Account) -> bool:
+    """Whether a check inside the callee says that it allowed."""
+    return any(step.reading.allows(node) for node in step.reading.subtree(step.node) if node is not step.node)
 
 
 def _ends_with(steps: list[Account], step: Account) -> bool:
@@ -751,6 +788,11 @@ def is_guard_name(name: str) -> bool:
     """Whether a span's name says that it guards, limits or checks."""
     lowered = name[:128].lower()
     return any(word in lowered for word in _GUARD_WORDS)
+
+
+def is_limiter_name(name: str) -> bool:
+    """Whether a span's name says that it counts requests."""
+    return any(word in name[:128].lower() for word in ("limit", "throttl", "quota"))
 
 
 def _last_guard(account: Account) -> Account | None:
@@ -926,9 +968,11 @@ def _item(account: Account, step: Account) -> Item:
         if len(family) > 1 and _is_probe(account, family):
             item.kind = Tolerated.PROBE
             return item
-        if any(_is_business(s) or s.kind == SpanKind.PRODUCER for s in after):
+        if any(_is_business(s) for s in after):
             first = not any(_is_business(s) for s in account.inner if s.end <= step.start)
             item.kind = Tolerated.BYPASSED if first and not allowed else Tolerated.PARTIAL
+            return item
+        if _other_fields(account, step):
             return item
         if _asks_permission(account):
             item.kind = Tolerated.PROBE
@@ -1025,6 +1069,20 @@ def _asks_permission(account: Account) -> bool:
     """Whether the request itself asked what is permitted, so that a no is the answer it wanted."""
     path = (semconv.route(account.node.span) or semconv.path(account.node.span)).lower().rstrip("/")
     return bool(path) and semconv.method(account.node.span) in ("GET", "HEAD") and path.endswith(_QUESTIONS)
+
+
+def _other_fields(account: Account, step: Account) -> bool:
+    """Whether other fields of the same GraphQL operation resolved."""
+    scope = step.node.span.scope.name
+    if step.signal is None or not step.signal.rule.id.startswith("generic.graphql"):
+        return False
+    return any(
+        node.span.scope.name == scope
+        and node.span.name.startswith("graphql.resolve")
+        and node.span.status != Status.ERROR
+        and node.index not in account.reading.signals
+        for node in account.reading.subtree(account.node)
+    )
 
 
 def _delivered(account: Account, step: Account, *, reads_count: bool) -> bool:

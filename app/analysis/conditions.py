@@ -182,6 +182,8 @@ def _word(raw: Mapping, key: str, kind: Any, file: str) -> Any:
 def _evidence(raw: Mapping) -> str:
     """How good a proof the condition is, by what it reads, unless the rule says so itself."""
     keys = set(raw)
+    if "structure" in keys and not keys & {"exception", "event", "event_attr"}:
+        return "structure"
     if keys & {"attr", "attr_value", "event", "event_attr", "exception"}:
         return "explicit"
     if keys & {"message", "exception_message", "words", "any_value"}:

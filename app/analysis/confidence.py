@@ -104,8 +104,11 @@ def _gaps(judgement: Judgement) -> list[str]:
     reading = judgement.reading
     found = []
     entry = judgement.entry
-    if entry.lost_parent and entry.index not in reading.joined:
-        found.append(f"The span above the entry of {entry.service} is missing.")
+    top = entry
+    for top in reading.ancestors(entry):
+        pass
+    if top.lost_parent and top.index not in reading.joined:
+        found.append(f"The span above {top.service}'s {top.span.name} is missing.")
     node = judgement.node
     if node is not None:
         here: Node | None = node

@@ -7,19 +7,24 @@ from app.analysis.signals import is_browser
 from app.traces.model import Node, SpanKind
 
 _REQUESTS = (SpanKind.SERVER, SpanKind.CONSUMER)
+_MOST = 50
 
 
 def find(reading: Reading) -> Node:
     """The entry: the first root, or the one server span that a client's own root leads to."""
     roots = [root for root in reading.trace.roots if root.index not in reading.joined]
-    requests = [root for root in roots if root.span.kind in _REQUESTS and not root.lost_parent]
-    root = requests[0] if requests else roots[0]
-    if not requests:
-        leading = [r for r in roots if not r.lost_parent]
-        root = leading[0] if leading else next((r for r in roots if r.span.kind in _REQUESTS), roots[0])
-    if root.span.kind in _REQUESTS:
-        return root
-    return _served(reading, root) or root
+    whole = [root for root in roots if not root.lost_parent]
+    for candidates in (whole, roots):
+        for root in candidates:
+            if root.span.kind in _REQUESTS:
+                return root
+        for root in candidates[:_MOST]:
+            served = _served(reading, root)
+            if served is not None:
+                return served
+        if candidates:
+            return candidates[0]
+    return roots[0]
 
 
 def others(reading: Reading, entry: Node) -> list[Node]:
@@ -31,7 +36,7 @@ def others(reading: Reading, entry: Node) -> list[Node]:
         root
         for root in reading.trace.roots
         if root is not top and root.index not in reading.joined and root.span.kind in _REQUESTS
-    ][:50]
+    ][:_MOST]
 
 
 def _served(reading: Reading, root: Node) -> Node | None:

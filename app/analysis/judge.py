@@ -75,14 +75,42 @@ def judge(reading: Reading, said: Said) -> Judgement:
     ledger = Ledger(reading, [entry])
     roles = Roles(reading, entry)
     judgement = _judge_from(reading, ledger, entry, roles, said)
+    further = entries.others(reading, entry)
+    again = [other for other in further if _is_attempt(entry, other)]
+    if again:
+        return _last_attempt(reading, [entry, *again], said)
     # Several requests under one trace id: the first stands for the trace, unless only a later one was refused.
     if judgement.outcome in (Outcome.ALLOWED, Outcome.NO_AUTH_EVIDENCE):
-        for other in entries.others(reading, entry):
+        for other in further:
             if other.span.kind == SpanKind.CONSUMER and not other.lost_parent:
                 continue
             second = _judge_from(reading, ledger, other, Roles(reading, other), said)
             if second.outcome in (Outcome.DENIED, Outcome.BYPASSED, Outcome.INCONCLUSIVE):
                 return second
+    return judgement
+
+
+def _is_attempt(entry: Node, other: Node) -> bool:
+    """Whether a further root is the same request once more, begun after the first had been answered."""
+    a, b = entry.span, other.span
+    return (
+        a.kind == b.kind == SpanKind.SERVER
+        and entry.service == other.service
+        and (semconv.method(a), semconv.path(a)) == (semconv.method(b), semconv.path(b))
+        and entry.end_ns <= other.start_ns
+    )
+
+
+def _last_attempt(reading: Reading, attempts: list[Node], said: Said) -> Judgement:
+    """Of several attempts at one thing the last; refusals before it are retries."""
+    attempts.sort(key=lambda node: (node.start_ns, node.index))
+    last = attempts[-1]
+    judgement = _judge_from(reading, Ledger(reading, attempts), last, Roles(reading, last), said)
+    if judgement.outcome in (Outcome.ALLOWED, Outcome.NO_AUTH_EVIDENCE):
+        for node in attempts[:-1]:
+            earlier = judgement.ledger.of(node)
+            if earlier.state is State.DENY:
+                judgement.top.items.append(Item(Tolerated.RETRIED, earlier, judgement.top, (judgement.top,)))
     return judgement
 
 

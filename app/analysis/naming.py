@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from app.analysis import peers, statements
-from app.analysis.accounts import Account, State, Way
+from app.analysis.accounts import Account, State, Way, is_limiter_name
 from app.analysis.answers import Answer
 from app.analysis.joins import same_service
 from app.analysis.judge import Judgement
@@ -99,7 +99,7 @@ def _layer(judgement: Judgement, origin: Account, signal: Signal | None, status:
     roles, node = judgement.roles, origin.node
     if signal is not None:
         layer = signal_layer(roles, signal)
-        if layer is Layer.APPLICATION and (judgement.asked or origin.decider is not None):
+        if layer is Layer.APPLICATION and (judgement.asked or origin.decider is not None or origin.asks_engine):
             # Asked about a third party's action, it answered and did nothing else: that is what an engine does.
             return Layer.IDENTITY_PROVIDER if statements.phase(signal) is Phase.AUTHN else Layer.POLICY_ENGINE
         return layer
@@ -109,7 +109,7 @@ def _layer(judgement: Judgement, origin: Account, signal: Signal | None, status:
         return Layer.RATE_LIMITER
     if origin.way is Way.GUARD or (origin.check and node.span.kind is SpanKind.INTERNAL):
         name = node.span.name.lower()
-        if any(word in name for word in ("limit", "throttl", "quota")):
+        if is_limiter_name(name):
             return Layer.RATE_LIMITER
         if any(word in name for word in ("firewall", "waf", "ip filter", "blocklist", "denylist")):
             return Layer.EDGE_WAF
