@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -47,9 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
         application.state.clients = Clients.of(settings)
         application.state.investigation = investigation(application)
         open_traces(application)
-        # Large traces make many objects that live: with the default thresholds the collector would walk them all the time.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
         try:
             yield
         finally:

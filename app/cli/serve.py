@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from typing import Annotated
 
@@ -33,6 +34,9 @@ def serve(
     application = create_app(settings)
     # Done again when the app starts; done here first, so that a database that does not fit is a sentence.
     asyncio.run(migrate.prepare(settings.database))
+    # Large traces make many objects that live: with the default thresholds the collector would walk them all the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     bound = _bind(settings.web.host, settings.web.port)
     server = uvicorn.Server(
         uvicorn.Config(

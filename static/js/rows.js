@@ -1,8 +1,7 @@
 // [data-rows] holds [data-row] elements: j and k walk along them, o and Enter open the row's first link, x ticks its box.
-// [data-row="denial"]: n and p walk along those alone. The row stood on has data-selected and the focus.
-function rows(kind) {
-  return [...document.querySelectorAll(kind ? `[data-rows] [data-row~="${kind}"]` : "[data-rows] [data-row]")]
-    .filter((row) => row.getClientRects().length > 0);
+// [data-row="denial"]: n and p walk along those alone. The row stood on has data-at and the focus.
+function rows() {
+  return [...document.querySelectorAll("[data-rows] [data-row]")].filter((row) => row.getClientRects().length > 0);
 }
 
 function step(kind, by) {

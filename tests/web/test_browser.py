@@ -188,6 +188,28 @@ def test_keys_are_never_taken_while_somebody_types(ines):
     assert ines.evaluate("document.activeElement.id") == "jump"
 
 
+def test_keys_walk_along_the_rows_and_open_them(ines):
+    def at() -> str | None:
+        return ines.evaluate("document.querySelector('[data-row][data-at] a')?.textContent")
+
+    def press(*keys: str) -> str | None:
+        for key in keys:
+            ines.keyboard.press(key)
+        return at()
+
+    assert at() is None
+    assert press("j") == "02:58:44.016"
+    assert press("j", "j") == "02:26:31.077"
+    assert press("j") == "02:26:31.077"
+    assert press("p") == "02:58:41.208"
+    assert press("p", "p") == "02:58:44.016"
+    assert press("n") == "02:58:41.208"
+    assert press("n") == "02:58:41.208"
+    assert ines.evaluate("document.activeElement.matches('[data-at]')")
+    press("o")
+    assert ines.url.endswith("/patterns#2")
+
+
 def test_the_copy_button_gives_the_raw_text(chromium, session):
     with patterns(chromium, session, permissions=["clipboard-read", "clipboard-write"]) as page:
         row = page.locator("tr", has_text="right-to-left override")
