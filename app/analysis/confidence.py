@@ -104,9 +104,7 @@ def _gaps(judgement: Judgement) -> list[str]:
     reading = judgement.reading
     found = []
     entry = judgement.entry
-    top = entry
-    for top in reading.ancestors(entry):
-        pass
+    top = [entry, *reading.ancestors(entry)][-1]
     if top.lost_parent and top.index not in reading.joined:
         found.append(f"The span above {top.service}'s {top.span.name} is missing.")
     node = judgement.node

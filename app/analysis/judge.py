@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from app.analysis import entry as entries
 from app.analysis import peers
-from app.analysis.accounts import Account, Item, Ledger, State, Tolerated, choose
+from app.analysis.accounts import Account, Item, State, Tolerated
 from app.analysis.answers import REFUSALS, Answer
+from app.analysis.attempts import choose
+from app.analysis.ledger import Ledger
 from app.analysis.peers import Peer
 from app.analysis.reading import Reading
 from app.analysis.roles import Role, Roles

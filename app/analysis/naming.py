@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from app.analysis import peers, statements
-from app.analysis.accounts import Account, State, Way, is_limiter_name
+from app.analysis.accounts import Account, State, Way
 from app.analysis.answers import Answer
 from app.analysis.joins import same_service
 from app.analysis.judge import Judgement
@@ -17,6 +17,7 @@ from app.analysis.reading import Reading
 from app.analysis.roles import Role, Roles
 from app.analysis.rulebook import Hit, RuleBook
 from app.analysis.signals import Signal
+from app.analysis.steps import is_limiter_name
 from app.analysis.verdict import Layer, Outcome, Phase
 from app.traces import semconv
 from app.traces.model import Node, SpanKind

@@ -1,0 +1,214 @@
+"""Conclusions: the state and the cause of one account, from its own span and from the accounts below it."""
+
+from __future__ import annotations
+
+from app.analysis import peers, reasons, statements
+from app.analysis.accounts import Account, Item, State, Tolerated, Way, because, by_end, live
+from app.analysis.answers import GOOD, REFUSALS, Answer
+from app.analysis.attempts import choose, settle_retries
+from app.analysis.peers import Peer
+from app.analysis.requests import of_request
+from app.analysis.signals import Signal
+from app.analysis.steps import explains_refusal, is_business, writes
+from app.traces import semconv
+from app.traces.model import Node, SpanKind, Status
+
+
+def conclude(account: Account) -> None:
+    """Give an account its state and its cause; those below it have theirs."""
+    settle_retries(account)
+    signal = account.signal
+    decision = signal.decision if signal is not None else ""
+    # What a request's own span says of a check is one more fact about the request; any other span is its check.
+    is_request = account.kind == SpanKind.SERVER or account.kind == SpanKind.CONSUMER
+    good = account.answer in GOOD
+    if signal is not None and decision == "deny" and not (is_request and good and _went_on_itself(account)):
+        _denied_by_signal(account, signal)
+    elif decision == "error" and not (is_request and good):
+        _broken_by_signal(account)
+    elif decision == "unknown" and account.answer not in (Answer.FAILED, *REFUSALS):
+        _mute(account)
+    elif account.kind == SpanKind.CLIENT or account.kind == SpanKind.PRODUCER:
+        of_call(account)
+    elif decision == "allow" and not is_request:
+        account.state = State.ALLOW  # it vouches for what it did inside
+    else:
+        of_request(account)
+    if decision == "allow" and account.state is State.FINE and account.said_no is None:
+        account.state = State.ALLOW
+    elif decision == "error" and is_request and good:
+        account.items.append(Item(Tolerated.FAIL_OPEN, account, account, account.inner))
+
+
+def _went_on_itself(account: Account) -> bool:
+    """Whether a request's own span says that it was refused, and the request made its changes all the same."""
+    signal, span = account.signal, account.node.span
+    if signal is None or not signal.rule.id.startswith("generic.hand-written"):
+        return False
+    asked = peers.of_target(semconv.path(span), peers.rpc_name(span) or span.name)
+    if asked in (Peer.POLICY, Peer.IDENTITY) or peers.name_role(account.node.service) is not None:
+        return False  # an engine keeps its own records
+    written = [step for step in account.inner if writes(step)]
+    if written:
+        account.items.append(Item(Tolerated.BYPASSED, account, account, written))
+    return bool(written)
+
+
+def _denied_by_signal(account: Account, signal: Signal) -> None:
+    account.state = State.DENY
+    steps = [s for s in live(account) if s.resolved_by is None]
+    if signal.says in ("store", "peer") and account.is_call and not any(s.is_hop for s in steps):
+        return  # the SDK's own word on its call; the HTTP call below only repeats it
+    deeper = [s for s in steps if explains_refusal(s)]
+    if deeper:
+        chosen = choose(deeper, [])
+        assert chosen is not None
+        because(account, chosen)
+        return
+    asked = [s for s in steps if s.state is State.MUTE]
+    questions = [s for s in steps if s.is_call or s.check or s.state is State.MUTE]
+    if asked and asked[-1] is questions[-1] and not _is_introspection(asked[-1]):
+        # The engine's result stands on the asker's span: the decider is the engine, by its own span where it has one.
+        account.decider = _server_of(asked[-1])
+        account.asks_engine = True
+        if account.decider is None and not (account.is_call or _speaks_for_engine(signal)):
+            because(account, asked[-1], Way.ENGINE)
+        return
+    broken = [s for s in steps if s.state is State.BROKEN and (s.is_call or s.kind == SpanKind.INTERNAL)]
+    if broken and signal.is_check and _vague(account):
+        account.state = State.BROKEN
+        because(account, max(broken, key=by_end))
+        return
+    if signal.is_check and _names_dependency(account):
+        account.state = State.BROKEN
+        return
+    if signal.rule.decider == "callee" and account.is_call:
+        account.decider = _callee(account)
+
+
+def _server_of(asked: Account) -> Node | None:
+    """The engine's own span of an unrecorded answer, where it has one."""
+    return next((a.decider or a.node for a in asked.chain() if a.decider is not None or a.kind == SpanKind.SERVER), None)
+
+
+def _speaks_for_engine(signal: Signal) -> bool:
+    """Whether the asker's attribute is named for an engine's answer: opa.decision, policy.decision."""
+    return any(
+        key.startswith(("opa.", "policy.", "cerbos.", "openfga.", "spicedb.", "pdp.", "authz.")) for key in signal.hit.keys
+    )
+
+
+def _is_introspection(step: Account) -> bool:
+    """Looking a token up is the asker's own check; what it found is one of many things that may be wrong with a token."""
+    return step.signal is not None and step.signal.rule.layer == "identity_provider"
+
+
+def _vague(account: Account) -> bool:
+    """Whether the words of a refusal leave open that it was a failure."""
+    found = reasons.of(statements.reason_text(account.reading, account.node, account.signal))
+    return found is None or found.code in ("dependency_error", "access_denied", "token_invalid", "login_required")
+
+
+def _names_dependency(account: Account) -> bool:
+    found = reasons.of(statements.reason_text(account.reading, account.node, account.signal))
+    return found is not None and found.code == "dependency_error"
+
+
+def _callee(account: Account) -> Node | None:
+    """The called service's own span, where it has one."""
+    servers = [s.node for s in account.inner if s.kind == SpanKind.SERVER]
+    if servers:
+        return servers[-1]
+    below = (n for n in account.reading.subtree(account.node) if n.span.kind == SpanKind.SERVER and n is not account.node)
+    return next(below, None)
+
+
+def _broken_by_signal(account: Account) -> None:
+    account.state = State.BROKEN
+    steps = [s for s in live(account) if s.resolved_by is None]
+    refused = [s for s in steps if s.state is State.DENY and s.signal is not None and s.signal.says in ("store", "peer")]
+    if refused:
+        account.state = State.DENY  # the store that was to be asked turned us away
+        because(account, max(refused, key=by_end))
+        return
+    deeper = [s for s in steps if s.state is State.BROKEN]
+    if deeper:
+        because(account, max(deeper, key=by_end))
+
+
+def _mute(account: Account) -> None:
+    account.state = State.MUTE
+    steps = live(account)
+    said = [s for s in steps if s.state in (State.DENY, State.ALLOW, State.BROKEN) or s.said_no is not None]
+    if said:
+        last = said[-1]
+        account.state = State.DENY if last.said_no is not None else last.state
+        because(account, last)
+        return
+    account.decider = _callee(account)
+
+
+def of_call(account: Account) -> None:
+    """A CLIENT or PRODUCER span: the callee's account where it has one, else what the span itself was answered."""
+    account.decider = None
+    inside = [s for s in account.inner if s.kind in (SpanKind.SERVER, SpanKind.CLIENT) or s.is_hop]
+    hop = inside[-1] if inside else None
+    answer = account.answer
+    if hop is not None:
+        if hop.state in (State.DENY, State.BROKEN, State.SILENT):
+            if answer in (Answer.OK, Answer.REDIRECT) and hop.answer not in (
+                Answer.OK,
+                Answer.REDIRECT,
+                Answer.LOGIN,
+                Answer.NONE,
+            ):
+                account.conflict = "the caller saw a good answer where the callee gave a bad one"
+                account.items = list(hop.items)
+                return
+            account.state = hop.state
+            account.cause = hop
+            account.items = list(hop.items)
+            return
+        account.items = list(hop.items)
+        if answer in REFUSALS and hop.answer not in REFUSALS:
+            if hop.said_no is not None:
+                account.state = State.DENY
+                because(account, hop)
+                return
+            # Something between the two refused, and it has no span.
+            account.state = State.SILENT if hop.answer in (Answer.OK, Answer.REDIRECT) else State.DENY
+            account.way = Way.INTERMEDIARY
+            return
+        if answer is Answer.FAILED and hop.answer is not Answer.FAILED:
+            account.state = State.BROKEN  # it gave up waiting, or the answer was lost
+            return
+        account.said_no = hop if hop.said_no is not None else None
+        if hop.state in (State.ALLOW, State.MUTE):
+            account.state = hop.state
+            account.cause = hop if hop.state is State.MUTE else None
+        elif account.said_no is None:
+            account.state = _verdict_of(hop)
+            if account.state is State.MUTE:
+                account.cause = hop
+        return
+    if answer in REFUSALS:
+        account.state = State.DENY
+    elif answer is Answer.FAILED or answer is Answer.CANCELLED:
+        account.state = State.BROKEN
+        broken = [s for s in account.inner if s.state is State.BROKEN]
+        if broken:
+            account.cause = max(broken, key=by_end)
+    elif account.node.span.status == Status.ERROR:
+        account.state = State.BROKEN if answer not in (Answer.MISSING, Answer.BUSINESS) else State.FINE
+    else:
+        account.items = [item for step in account.inner for item in step.items]
+
+
+def _verdict_of(hop: Account) -> State:
+    """What a good answer stood for: the last word of the checks that its hop made, if it did nothing else."""
+    if hop.cause is not None and hop.cause.state is State.MUTE:
+        return State.MUTE
+    checks = [s for s in hop.inner if s.state in (State.ALLOW, State.MUTE) and (s.check or s.state is State.MUTE)]
+    if checks and not any(is_business(s) for s in hop.inner):
+        return checks[-1].state
+    return State.FINE

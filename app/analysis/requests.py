@@ -1,0 +1,179 @@
+"""Requests: which of the steps below explains what a SERVER or CONSUMER span answered.
+
+Source: docs/method.md, "How a refusal is traced".
+"""
+
+from __future__ import annotations
+
+from app.analysis.accounts import Account, State, Way, because, by_end, explain, live
+from app.analysis.answers import REFUSALS, Answer
+from app.analysis.attempts import choose
+from app.analysis.peers import Peer
+from app.analysis.steps import explains_refusal, is_business, is_guarding, is_limiter_name, last_guard, may_refuse, throttles
+from app.analysis.tolerance import tolerate
+from app.traces.model import SpanKind
+
+
+def of_request(account: Account) -> None:
+    """A SERVER, CONSUMER or root span, or an inner span in error: what below it explains its answer."""
+    answer = account.answer
+    steps = live(account)
+    account.items.extend(item for step in account.inner for item in step.items)
+    if account.kind == SpanKind.INTERNAL and not account.is_hop:
+        _fault(account, steps)
+    elif answer in REFUSALS:
+        _refused(account, steps)
+    elif answer is Answer.FAILED or answer is Answer.CANCELLED:
+        _failed(account, steps)
+    elif answer is Answer.MISSING or answer is Answer.BUSINESS or answer is Answer.REDIRECT:
+        _business(account, steps)
+    else:
+        tolerate(account)
+
+
+def _fault(account: Account, steps: list[Account]) -> None:
+    """An inner span in error: the failure or refusal below it that it passes on, else its own."""
+    account.state = State.BROKEN
+    bad = [s for s in steps if s.resolved_by is None and (s.state in (State.DENY, State.BROKEN, State.SILENT))]
+    if bad:
+        last = max(bad, key=by_end)
+        account.state = last.state
+        account.cause = last
+
+
+def _refused(account: Account, steps: list[Account]) -> None:
+    """401, 403 and their like: the last refusal or broken check before it, else the hop itself or nobody that is seen."""
+    account.state = State.DENY
+    open_ = [s for s in steps if s.resolved_by is None]
+    refusals = [s for s in open_ if explains_refusal(s) or s.state is State.SILENT]
+    if account.answer is Answer.THROTTLED:
+        refusals = [s for s in refusals if throttles(s)]
+    broken = [s for s in open_ if s.state is State.BROKEN and is_guarding(s) and not _after_refusal(s, refusals)]
+    found = choose(refusals, broken)
+    if found is not None:
+        explain(account, found)
+        return
+    if account.answer is Answer.THROTTLED:
+        limiter = last_guard(account)
+        if limiter is not None and is_limiter_name(limiter.node.span.name):
+            account.cause, account.way = limiter, Way.GUARD
+        else:
+            account.way = Way.OWN
+        return
+    asked = _unrecorded(open_)
+    if asked is not None:
+        because(account, asked, Way.ENGINE)
+        return
+    guard = last_guard(account)
+    if guard is not None:
+        account.cause, account.way = guard, Way.GUARD
+        return
+    # What is left: a call that failed last, calls that may have said no, or nobody but the hop itself.
+    calls = [s for s in open_ if may_refuse(s)]
+    last = calls[-1] if calls else None
+    failed = [s for s in open_ if s.state is State.BROKEN and (s.is_call or s.kind == SpanKind.INTERNAL)]
+    if failed and (last is None or max(failed, key=by_end).end >= last.end) and _ends_with(open_, max(failed, key=by_end)):
+        explain(account, max(failed, key=by_end))
+        account.way = Way.LAST_FAILURE
+        return
+    if calls or _orphans_below(account):
+        account.state = State.SILENT
+        account.opaque = calls
+        return
+    account.way = Way.OWN
+
+
+def _after_refusal(broken: Account, refusals: list[Account]) -> bool:
+    """A failure after a check's refusal is its consequence."""
+    return any(r.end <= broken.start and (r.check or r.explicit or r.called is Peer.POLICY) for r in refusals)
+
+
+def _unrecorded(steps: list[Account]) -> Account | None:
+    """The engine whose unrecorded answer was followed at once by the refusal: no other check and no call after it."""
+    asked = [s for s in steps if s.state is State.MUTE]
+    if not asked:
+        return None
+    last = asked[-1]
+    for later in steps:
+        if later.start < last.end:
+            continue
+        if later.check or may_refuse(later) or later.state is State.ALLOW:
+            return None
+    return last
+
+
+def _ends_with(steps: list[Account], step: Account) -> bool:
+    """Whether nothing but reads and sends came after the step."""
+    return not any(s.start >= step.end and (s.check or may_refuse(s)) for s in steps if s is not step)
+
+
+def _orphans_below(account: Account) -> bool:
+    """Whether spans without a known parent were placed below: what they hung from may have refused."""
+    joined = account.reading.joined
+    if not joined:
+        return False
+    return any(
+        node.index in joined and node.lost_parent for node in account.reading.subtree(account.node) if node is not account.node
+    )
+
+
+def _failed(account: Account, steps: list[Account]) -> None:
+    """5xx: a refusal that came out as an error, else the failure that explains it."""
+    account.state = State.BROKEN
+    open_ = [s for s in steps if s.resolved_by is None]
+    refusals = [s for s in open_ if explains_refusal(s)]
+    broken = [s for s in open_ if s.state is State.BROKEN]
+    if refusals:
+        refusal = choose(refusals, [])
+        assert refusal is not None
+        if not any(_is_independent(b, refusal, open_) for b in broken):
+            explain(account, refusal)
+            return
+        broken = [b for b in broken if _is_independent(b, refusal, open_)]
+    if broken:
+        calls = [b for b in broken if b.is_call]
+        account.cause = max(calls or broken, key=by_end) if not _inner_last(broken) else max(broken, key=by_end)
+        return
+    silent = [s for s in open_ if s.state is State.SILENT]
+    if silent:
+        account.cause, account.state = silent[-1], State.SILENT
+        return
+    if account.signal is None and account.answer is Answer.FAILED:
+        said = [s for s in open_ if s.said_no is not None]
+        if said:
+            explain(account, said[-1])
+
+
+def _inner_last(broken: list[Account]) -> bool:
+    last = max(broken, key=by_end)
+    return last.kind == SpanKind.INTERNAL and not any(b.is_call and b.start <= last.start <= b.end for b in broken)
+
+
+def _is_independent(broken: Account, refusal: Account, steps: list[Account]) -> bool:
+    """Whether a failure has a cause of its own, rather than being what a refusal led to."""
+    if broken.end < refusal.end:
+        return False
+    if broken.is_call:
+        return broken.start >= refusal.end
+    if refusal.check or refusal.explicit:
+        return any(is_business(s) and refusal.end <= s.start and s.end <= broken.start for s in steps)
+    return any(is_business(s) and refusal.end <= s.start <= broken.start for s in steps)
+
+
+def _business(account: Account, steps: list[Account]) -> None:
+    """404, a redirect and other answers of the business: a refusal in other clothes where one came last, else an answer."""
+    open_ = [s for s in steps if s.resolved_by is None]
+    refusals = [s for s in open_ if explains_refusal(s)]
+    if refusals:
+        refusal = choose(refusals, [])
+        assert refusal is not None
+        later = [s for s in open_ if s.start >= refusal.end and s is not refusal]
+        relayed = [s for s in later if s.answer is account.answer and s.is_call]
+        if not relayed and not any(is_business(s) for s in later):
+            explain(account, refusal)
+            return
+    silent = [s for s in open_ if s.state is State.SILENT]
+    if silent and silent[-1] is open_[-1]:
+        account.cause, account.state = silent[-1], State.SILENT
+        return
+    tolerate(account)
