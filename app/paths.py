@@ -8,7 +8,8 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """`templates`, `static`, `alembic` or `deploy/prometheus`. A checkout's own folder wins: an editable install carries a stale copy.
+    """`templates`, `static`, `alembic`, `docs` or `deploy/prometheus`. A checkout's own folder wins: an editable install
+    carries a stale copy.
 
     Errors: FileNotFoundError names the folder: the installation is broken.
     """
@@ -20,4 +21,4 @@ def folder(name: str) -> Path:
 
 
 _MARKERS = {"templates": "base.html", "static": "css/tokens.css", "alembic": "env.py",
-            "deploy/prometheus": "auth.rules.yml"}  # fmt: skip
+            "deploy/prometheus": "auth.rules.yml", "docs": "runbooks.md"}  # fmt: skip

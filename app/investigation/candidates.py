@@ -52,6 +52,10 @@ class Candidate(msgspec.Struct, frozen=True):
     def judged(self) -> Judged | None:
         return self.verdict if isinstance(self.verdict, Judged) else None
 
+    @property
+    def unjudged(self) -> Unjudged | None:
+        return self.verdict if isinstance(self.verdict, Unjudged) else None
+
 
 class Listed(msgspec.Struct, frozen=True):
     """A candidate in its place. `unusual`: `why` says what is unusual about it."""
@@ -79,8 +83,16 @@ def tally(candidates: Sequence[Candidate]) -> Tally:
         reasons=tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         judged=len(verdicts),
         waiting=sum(candidate.verdict is None for candidate in candidates),
-        unjudged=sum(isinstance(candidate.verdict, Unjudged) for candidate in candidates),
+        unjudged=sum(candidate.unjudged is not None for candidate in candidates),
     )
+
+
+def passes(candidate: Candidate, outcome: str, why: str) -> bool:
+    """Has the candidate this outcome and this reason? "" asks for any."""
+    verdict = candidate.judged
+    if outcome and (verdict is None or verdict.outcome.value != outcome):
+        return False
+    return not why or (verdict is not None and reason(verdict) == why)
 
 
 def reason(verdict: Judged) -> str:

@@ -28,6 +28,7 @@ from app.investigation.measure import Measure, Range
 from app.investigation.pivots import Plan
 from app.investigation.shared import Shared
 from app.investigation.sources import Sources
+from app.investigation.walk import Walks
 from app.security import audit
 from app.security.audit import Act
 from app.security.roles import CLEW
@@ -70,6 +71,7 @@ class Investigation:
         self._judgements = Judgements(sources.tempo, examine, clock=times.now_ns) if sources.tempo else None
         self._finder = Finder(sources, self._judgements, most_judged=settings.traces_per_alert)
         self._exemplars: Shared[tuple[str, ...], tuple[tuple[Exemplar, ...], bool | None]] = Shared()
+        self.walks = Walks()
         self._noted: LRUCache[str, tuple[object, ...]] = LRUCache(_MOST_NOTED)
         self._writing: set[asyncio.Task[None]] = set()
 

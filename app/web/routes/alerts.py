@@ -13,6 +13,7 @@ from app.errors import SourceError
 from app.investigation.candidates import Order
 from app.investigation.measure import Measure, Range
 from app.investigation.service import FIRST_LOOK_S, WHOLE_S, Investigation, Seen
+from app.investigation.summary import summary
 from app.security.roles import Permission
 from app.settings import Settings
 from app.web import render
@@ -154,6 +155,7 @@ async def traces(
     part = render.is_fragment(request)
     found = await investigation.behind(seen, asked.way or None, now_ns=now, deadline_s=_FRAGMENT_S if part else _NO_SCRIPT_S)
     view = traces_view(seen.alert.key, seen.plan, found, asked)
+    investigation.walks.shown(seen.alert.key, summary(seen.alert).text, view.walk)
     if part:
         return render.fragment(request, "alerts/show.html", "traces", TracesPart(view, view.here))
     measured = await _soon(investigation, seen, Range.AROUND)

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotATrace, NotFound, SourceError
 from app.investigation.opened import Opened, OpenTraces
+from app.investigation.service import Investigation
 from app.security.roles import Permission
 from app.sources.values import TraceBytes
 from app.traces import build, ids, otlp
@@ -105,15 +106,15 @@ async def upload_form(request: Request) -> Response:
 @router.post("/traces/upload", dependencies=[needs(Permission.CASE_WRITE)])
 async def upload(request: Request, who: Who, now: Now, traces: TheTraces, uploads: TheUploads) -> Response:
     """Read a file or a pasted text as a trace. It is kept in memory for a while and never stored."""
-    form = await request.form(max_files=1, max_fields=5, max_part_size=32 * 2**20)
-    sent, pasted = form.get("file"), form.get("text")
-    body = await sent.read() if isinstance(sent, UploadFile) and sent.filename else str(pasted or "").encode()
+    async with request.form(max_files=1, max_fields=5, max_part_size=32 * 2**20) as form:
+        sent, pasted = form.get("file"), str(form.get("text") or "")
+        body = await sent.read() if isinstance(sent, UploadFile) and sent.filename else pasted.encode()
     try:
         if not body.strip():
             raise NotATrace("Nothing was sent: choose a file or paste a trace.")
         trace = await asyncio.to_thread(lambda: build.build(otlp.decode(body)))
     except NotATrace as error:
-        view = UploadView(text=str(pasted or "")[:100_000], wrong=error.sentence)
+        view = UploadView(text=pasted[:100_000], wrong=error.sentence)
         return render.page(request, "traces/upload.html", view, status=422)
     received = TraceBytes(trace.trace_id, body, _media_type(body), "", "", now, partial=trace.partial)
     key = uploads.put(await traces.judged(trace, received), who.id)
@@ -150,7 +151,7 @@ async def show(
             looked,
             asked,
             grafana=settings.grafana,
-            neighbours=_neighbours(asked),
+            neighbours=_neighbours(request, asked),
             addresses=settings.analysis.client_address_is_pii,
         )
 
@@ -158,10 +159,23 @@ async def show(
     return render.page(request, "traces/show.html", view)
 
 
-def _neighbours(asked: Asked) -> Neighbours:
+def _neighbours(request: Request, asked: Asked) -> Neighbours:
+    """The traces before and after this one in the list of its alert, as that list was last shown."""
     if not asked.alert:
         return Neighbours()
-    return Neighbours(title="Alert", href=f"/alerts/{quote(asked.alert, safe='')}")
+    investigation: Investigation = request.app.state.investigation
+    place = investigation.walks.place(asked.alert, asked.trace_id)
+    alert = f"alert={quote(asked.alert, safe='')}"
+    href = f"/alerts/{quote(asked.alert, safe='')}"
+    if place is None:
+        return Neighbours(title="Alert", href=href)
+    return Neighbours(
+        label=f"Trace {place.number:,} of {place.total:,}",
+        title=place.title,
+        href=href,
+        before=f"/traces/{place.before}?{alert}" if place.before else "",
+        after=f"/traces/{place.after}?{alert}" if place.after else "",
+    )
 
 
 def _health(request: Request) -> Any:

@@ -7,9 +7,8 @@ from urllib.parse import quote, urlencode
 
 from app.investigation import candidates
 from app.investigation.behind import Behind
-from app.investigation.candidates import Candidate, Listed, Order
+from app.investigation.candidates import Listed, Order
 from app.investigation.completeness import BlindSpot
-from app.investigation.judgements import Unjudged
 from app.investigation.pivots import Plan, Way
 from app.times import UnixNanos
 from app.web import words
@@ -85,7 +84,8 @@ class TracesView:
     blind:     what Prometheus counted and no trace shows, "" where nothing is known of it
     waiting:   verdicts still to come; poll_href then shows more of them
     empty:     title and words where nothing is listed
-    pager:     "1 to 50 of 1,243"
+    pager:     "1 to 25 of 1,243"
+    walk:      ids of all that pass the filter, in order: the traces' pages lead from one to the next
     """
 
     key: str
@@ -109,6 +109,7 @@ class TracesView:
     poll_href: str
     here: str
     pager: str
+    walk: tuple[str, ...]
     page_size: int
     newer_href: str
     older_href: str
@@ -123,7 +124,7 @@ def traces_view(key: str, plan: Plan, found: Behind, asked: Asked) -> TracesView
         return f"{base}?{query}" if query else base
 
     listed = candidates.listed(found.candidates, asked.order, layer_word=words.the_layer)
-    shown = [one for one in listed if _passes(one.candidate, asked)]
+    shown = [one for one in listed if candidates.passes(one.candidate, asked.verdict, asked.reason)]
     pages = max(1, -(-len(shown) // PAGE))
     page = min(asked.page, pages)
     first = (page - 1) * PAGE
@@ -160,6 +161,7 @@ def traces_view(key: str, plan: Plan, found: Behind, asked: Asked) -> TracesView
         poll_href=here if found.waiting else "",
         here=here,
         pager=f"{count(first + 1)} to {count(min(first + PAGE, len(shown)))} of {count(len(shown))}" if shown else "",
+        walk=tuple(one.candidate.trace_id for one in shown),
         page_size=PAGE,
         newer_href=href(page=page - 1) if page > 1 else "",
         older_href=href(page=page + 1) if page < pages else "",
@@ -167,16 +169,9 @@ def traces_view(key: str, plan: Plan, found: Behind, asked: Asked) -> TracesView
     )
 
 
-def _passes(candidate: Candidate, asked: Asked) -> bool:
-    verdict = candidate.judged
-    if asked.verdict and (verdict is None or verdict.outcome.value != asked.verdict):
-        return False
-    return not asked.reason or (verdict is not None and candidates.reason(verdict) == asked.reason)
-
-
 def _row(one: Listed, key: str) -> TraceRow:
     candidate, verdict = one.candidate, one.candidate.judged
-    unjudged = candidate.verdict if isinstance(candidate.verdict, Unjudged) else None
+    unjudged = candidate.unjudged
     return TraceRow(
         href=f"/traces/{candidate.trace_id}?alert={quote(key)}",
         trace_id=candidate.trace_id,

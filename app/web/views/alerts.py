@@ -123,8 +123,7 @@ class AlertsView:
 def alerts_view(board: Board, asked: Asked, labels: LabelMap, *, webhook: bool) -> AlertsView:
     """The page for what is known and asked for. webhook: notifications are taken in."""
     known = [_Known(alert, labels, board.now_ns) for alert in board.alerts]
-    shown = [one for one in known if one.matches(asked)]
-    shown.sort(key=lambda one: one.order)
+    shown = _shown(known, asked)
     words = WINDOWS[asked.window][2]
     return AlertsView(
         asked=asked,
@@ -143,6 +142,15 @@ def alerts_view(board: Board, asked: Asked, labels: LabelMap, *, webhook: bool) 
         rows_href=asked.href("/alerts/rows"),
         waiting=bool(board.waiting),
     )
+
+
+def matching(board: Board, asked: Asked, labels: LabelMap) -> list[Alert]:
+    """The alerts that pass the filters, in the order of the page without its groups."""
+    return [one.alert for one in _shown([_Known(alert, labels, board.now_ns) for alert in board.alerts], asked)]
+
+
+def _shown(known: Sequence[_Known], asked: Asked) -> list[_Known]:
+    return sorted((one for one in known if one.matches(asked)), key=lambda one: one.order)
 
 
 class _Known:
