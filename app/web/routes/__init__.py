@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.routes import alerts, api, auth, front, health, hooks, patterns, search, static, traces
+from app.web.routes import (
+    alerts,
+    api,
+    api_alerts,
+    auth,
+    front,
+    health,
+    hooks,
+    patterns,
+    runbooks,
+    search,
+    static,
+    traces,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     front.router,
@@ -14,9 +27,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     patterns.router,
     alerts.router,
     hooks.router,
+    runbooks.router,
     traces.router,
     search.router,
     api.router,
+    api_alerts.api,
     traces.api,
     search.api,
 )
