@@ -31,7 +31,10 @@ def demo(
     """Start traces, metrics, a sample shop under attack, and Clew looking at it, until Ctrl-C."""
     from app.embedded.metrics import SpanMetrics
     from app.lab.demo import Demo, Options, Ports
+    from app.security import passwords
 
+    if password:
+        passwords.acceptable(password)  # before anything is started, not after
     options = Options(
         ports=Ports(web=port, otlp=otlp_port, query=query_port, prometheus=prometheus_port, shop=shop_port),
         data=data, cache=cache, fresh=fresh, seed=seed, password=password, sqlite=sqlite, with_attacks=attacks,

@@ -142,6 +142,8 @@ class Demo:
         """Until interrupted. Errors: AppError where something did not start or an essential part ended."""
         self._options.ports.check()
         reused = self._folder.open(fresh=self._options.fresh)
+        # A shell that starts us in the background has Ctrl-C's signal ignored, which children would inherit.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         try:

@@ -23,15 +23,21 @@ _limiters: dict[object, anyio.CapacityLimiter] = {}
 _NOBODY = _hasher.hash(secrets.token_hex(16))
 
 
-async def hashed(password: str) -> str:
-    """A new hash.
+def acceptable(password: str) -> str:
+    """The password, if somebody may have it.
 
-    Errors: InvalidInput where the password is too short or too long to accept.
+    Errors: InvalidInput where it is too short or too long.
     """
     if len(password) < SHORTEST:
         raise InvalidInput(f"A password needs at least {SHORTEST} characters.", field="password")
     if len(password) > LONGEST:
         raise InvalidInput(f"A password has at most {LONGEST} characters.", field="password")
+    return password
+
+
+async def hashed(password: str) -> str:
+    """A new hash. Errors: InvalidInput where the password is not acceptable."""
+    acceptable(password)
     return await to_thread.run_sync(_hasher.hash, password, limiter=_limiter())
 
 
