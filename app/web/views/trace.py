@@ -57,8 +57,6 @@ class DataView:
     sha256: str
     url: str
     tenant: str
-    partial: bool
-    note: str
     defects: tuple[DefectRow, ...]
 
 
@@ -168,8 +166,6 @@ def trace_view(
             sha256=opened.sha256,
             url=received.url,
             tenant=received.tenant,
-            partial=trace.partial,
-            note=trace.partial_note,
             defects=defects(reading),
         ),
         neighbours=neighbours,
