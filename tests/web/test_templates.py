@@ -37,6 +37,8 @@ def test_no_template_switches_escaping_off_or_carries_style_or_script_of_its_own
     assert not re.search(r"\|\s*safe\b|autoescape|Markup", source)
     assert not re.search(r"\sstyle\s*=|\son[a-z]+\s*=|<style|hx-on|javascript:", source)
     assert not re.search(r"<script(?![^>]*\ssrc=)", source)
+    # In htmx 4 the attribute that keeps htmx away from an element is hx-ignore; a bare hx-disable does nothing.
+    assert not re.search(r"hx-disable(?!=)", source)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=names)
