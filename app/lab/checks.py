@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -62,9 +63,21 @@ class Check:
         self._settled = True
 
 
+def subnet(address: str) -> str:
+    """The /24 or /48 an address lies in, which may become a label where the address may not; "" for what is none."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+
+
 @contextmanager
 def check(tracer: trace.Tracer, name: str, attributes: dict[str, AttributeValue]) -> Iterator[Check]:
-    """A span of the given name around a check."""
+    """A span of the given name around a check, with the client's subnet beside its address."""
+    network = subnet(str(attributes.get(CURRENT.address) or attributes.get(OLDER.address) or ""))
+    if network:
+        attributes = {**attributes, "auth.client.subnet": network}
     with tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as span:

@@ -102,6 +102,29 @@ SCENARIOS = [
         {"15m": [], "24m": ["AuthMetricsDown"], "33m": [], "36m": [], "50m": []},
     ),
     Scenario(
+        "nor after a short outage",
+        {
+            **up("1x39 0x6 1x80"),
+            calls("identity", "auth.login", "success", HOME): "0+60x39 stale _x5 2400+60x80",
+            calls("identity", "auth.login", "failure", OFFICE, "invalid_credentials"): "50000x39 stale _x5 50000x80",
+        },
+        {"19m": [], "24m": [], "26m": [], "30m": [], "50m": []},
+    ),
+    Scenario(
+        "a Prometheus that has just started takes totals for totals",
+        {**QUIET, calls("identity", "auth.login", "failure", OFFICE, "invalid_credentials"): "50000x60"},
+        {"2m": [], "5m": [], "20m": []},
+    ),
+    Scenario(
+        "and sees what begins two minutes later",
+        {
+            **QUIET,
+            calls("identity", "auth.login", "failure", ELSEWHERE, "unknown_user"): "_x4 40x59",
+            **spray(ELSEWHERE, range(40), "_x4 1x59"),
+        },
+        {"2m": [], "4m": ["AuthCredentialStuffing"]},
+    ),
+    Scenario(
         "a counter that starts again after a restart is no burst",
         {**QUIET, calls("identity", "auth.login", "failure", OFFICE, "invalid_credentials"): "50000x40 3x79"},
         {"21m": [], "24m": [], "40m": []},

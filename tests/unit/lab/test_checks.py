@@ -17,6 +17,21 @@ def spans():
     return provider.get_tracer("test"), exporter.get_finished_spans
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "network"),
+    [
+        ("client.address", "203.0.113.77", "203.0.113.0/24"),
+        ("net.peer.ip", "2001:db8:a01::7", "2001:db8:a01::/48"),
+        ("client.address", "unix:/run/socket", None),
+    ],
+)
+def test_the_clients_subnet_stands_beside_its_address_in_either_dialect(spans, name, address, network):
+    tracer, finished = spans
+    with check(tracer, "auth.login", {name: address}) as opened:
+        opened.allow()
+    assert finished()[0].attributes.get("auth.client.subnet") == network
+
+
 def test_an_allowed_check_leaves_its_status_unset(spans):
     tracer, finished = spans
     with check(tracer, "auth.login", {"auth.method": "password"}) as opened:
