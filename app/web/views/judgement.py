@@ -11,6 +11,7 @@ from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import DefectKind, Node
 from app.web import words
+from app.web.formats import cut
 from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
@@ -18,6 +19,7 @@ from app.web.views.told import Part, told
 
 _PROOFS = 5
 _STEPS = 25
+_LONGEST = 200  # characters of a name worth showing whole, and of one worth searching for
 _NO_ATTRIBUTES = ("span.name", "event")  # grounds that are no attribute
 _RESOURCE = ("authz.resource", "auth.resource", "auth.resource.id", "auth.object", "authz.object", "authz.tenant", "tenant.id")
 
@@ -240,10 +242,9 @@ def _facts(reading: Reading) -> list[Fact]:
     verdict = reading.verdict
     facts = []
     if verdict.principal:
-        facts.append(Fact("Principal", verdict.principal, "user", "/search?" + urlencode({"principal": verdict.principal})))
+        facts.append(Fact("Principal", cut(verdict.principal, _LONGEST), "user", _search(principal=verdict.principal)))
     if verdict.client_address:
-        address = verdict.client_address
-        facts.append(Fact("Client", address, "addr", "/search?" + urlencode({"address": address})))
+        facts.append(Fact("Client", cut(verdict.client_address, _LONGEST), "addr", _search(address=verdict.client_address)))
     session = _first(reading, semconv.ALIASES["session"])
     if session:
         facts.append(Fact("Session", session, "session"))
@@ -259,6 +260,12 @@ def _facts(reading: Reading) -> list[Fact]:
     elif reading.entry is not None:
         facts.append(Fact("Client saw", "not recorded"))
     return [*facts, completeness(reading)]
+
+
+def _search(**field: str) -> str:
+    """What else this one did; "" for what is too long to be looked for."""
+    fits = all(len(value) <= _LONGEST and value.isprintable() for value in field.values())
+    return f"/search?{urlencode(field)}" if fits else ""
 
 
 def completeness(reading: Reading) -> Fact:

@@ -27,6 +27,7 @@ from app.web.views.span import PANEL, SpanView, sensitive, span_view
 from app.web.views.waterfall import Waterfall, services, unfolded, waterfall
 
 _SERVICES = 60  # choices of the service filter
+_LONGEST_SERVICE = 300
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def trace_view(
     trace, received = opened.trace, opened.received
     node = looked.chosen(asked)
     every = services(trace)
+    # A name too long for an address cannot be filtered by.
+    choices = [(name, count) for name, count in every if len(name) <= _LONGEST_SERVICE][:_SERVICES]
     fall = waterfall(reading, looked.axis, asked)
     at_ns = reading.refused_ns
     refused = f"{reading.decided} at {format_duration(at_ns - looked.axis.start_ns)}" if at_ns is not None else ""
@@ -156,8 +159,8 @@ def trace_view(
         outside=looked.axis.outside,
         refused_label=refused,
         waterfall=fall,
-        services=tuple(Service(name, count, name == asked.service) for name, count in every[:_SERVICES]),
-        more_services=max(0, len(every) - _SERVICES),
+        services=tuple(Service(name, count, name == asked.service) for name, count in choices),
+        more_services=len(every) - len(choices),
         span=span_view(reading, node, asked, sensitive(node, addresses=addresses), PANEL) if node is not None else None,
         data=DataView(
             received_ns=received.received_ns,
