@@ -35,13 +35,15 @@ async def add(
     name = account_name(name)
     if not _NAME.fullmatch(name):
         raise InvalidInput("A name begins with a letter or digit and has letters, digits and . _ @ + - only.", field="name")
+    # Before the first query: a fifth of a second in which nobody else must wait for the database.
+    password_hash = await passwords.hashed(password)
     if await store.user_named(db, name):
         raise Conflict(f"There is already a user {name}.")
     row = UserRow(
         name=name,
         display_name=(display_name.strip() or name)[:120],
         role=role.value,
-        password_hash=await passwords.hashed(password),
+        password_hash=password_hash,
         created_at=at,
     )
     db.add(row)
@@ -52,8 +54,9 @@ async def add(
 
 async def set_password(db: AsyncSession, name: str, password: str, *, by: Person, at: dt.datetime) -> Person:
     """A new password; every session of the person ends."""
+    password_hash = await passwords.hashed(password)
     row = await _find(db, name)
-    row.password_hash = await passwords.hashed(password)
+    row.password_hash = password_hash
     await store.drop_sessions_of(db, row.id)
     await audit.record(db, Act.USER_PASSWORD_SET, by=by, on=("user", row.id), at=at)
     return store.person(row)

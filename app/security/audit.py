@@ -41,6 +41,7 @@ class Act(enum.StrEnum):
     NOTE_CHANGED = "note_changed"
     EVIDENCE_ADDED = "evidence_added"
     EVIDENCE_VERIFIED = "evidence_verified"
+    EVIDENCE_DOWNLOADED = "evidence_downloaded"
     EVENT_ADDED = "event_added"
     EVENT_CHANGED = "event_changed"
 

@@ -65,6 +65,7 @@ async def sign_in(
     async with database.reading() as db:
         user = await store.user_named(db, account)
     right = await passwords.verified(user.password_hash if user else None, password)
+    renewed = await passwords.renewed(user.password_hash, password) if user and right else None
 
     async with database.writing() as db:
         user = await store.user_named(db, account)  # again: it may have been disabled meanwhile
@@ -74,8 +75,8 @@ async def sign_in(
             return Refused("Name or password is not right.")
         attempt = await db.merge(attempt)
         attempt.succeeded = True
-        if passwords.is_dated(user.password_hash):
-            user.password_hash = await passwords.hashed(password)
+        if renewed:
+            user.password_hash = renewed
         await sessions.sweep(db, limits=sessions.Limits.of(settings), at=at)
         if door.old_token:
             await sessions.revoke(db, door.old_token)

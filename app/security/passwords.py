@@ -49,6 +49,11 @@ async def verified(stored: str | None, password: str) -> bool:
     return right and stored is not None
 
 
+async def renewed(stored: str, password: str) -> str | None:
+    """A new hash of a password known to be right, where the old one was made with lower costs; else None."""
+    return await to_thread.run_sync(_hasher.hash, password, limiter=_limiter()) if is_dated(stored) else None
+
+
 def is_dated(stored: str) -> bool:
     """Whether the hash was made with lower costs than today's."""
     try:

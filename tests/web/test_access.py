@@ -14,7 +14,8 @@ from app.settings import load
 SAFE = {"GET", "HEAD"}
 # Opening a route to everybody is a decision: it is made here as well as on the route.
 OPEN = {
-    ("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/csp-report"),
+    ("GET", "/login"), ("POST", "/login"), ("POST", "/csp-report"),
+    ("GET", "/healthz"), ("HEAD", "/healthz"), ("GET", "/readyz"), ("HEAD", "/readyz"),
     ("GET", "/static/{version}/{name:path}"),
     ("POST", "/hooks/alertmanager"),  # checks its own bearer token
 }  # fmt: skip
@@ -143,6 +144,15 @@ async def test_the_refusal_changed_nothing(tmp_path):
         browser = await here.as_("viewer")
         assert (await browser.post("/logout", headers={"sec-fetch-site": "cross-site"})).status_code == 403
         assert (await browser.get("/patterns")).status_code == 200
+
+
+async def test_the_public_address_is_ours_too_whatever_the_proxy_calls_us(tmp_path):
+    async with site.open(tmp_path, web={"public_url": "https://soc.example.net/clew"}) as here:
+        for origin, status in (("https://soc.example.net", 401), ("https://soc.example.net.evil.example", 403)):
+            browser = here.client()
+            del browser.headers["sec-fetch-site"]
+            answer = await browser.post("/login", data={"name": "x", "password": "y"}, headers={"origin": origin})
+            assert answer.status_code == status, origin
 
 
 async def test_reading_from_another_site_is_allowed(tmp_path):

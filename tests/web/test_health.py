@@ -9,6 +9,7 @@ import structlog
 async def test_alive_and_ready(here):
     assert (await here.anonymous.get("/healthz")).text == "ok\n"
     assert (await here.anonymous.get("/readyz")).text == "ok\n"
+    assert (await here.anonymous.head("/healthz")).status_code == 200
 
 
 async def test_not_ready_without_a_database_but_alive(here, monkeypatch, tmp_path):

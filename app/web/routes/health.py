@@ -18,12 +18,12 @@ _log = structlog.get_logger("clew.csp")
 _LARGEST_REPORT = 16_384
 
 
-@router.get("/healthz", dependencies=[anonymous("asked by supervisors; tells nothing")])
+@router.api_route("/healthz", methods=["GET", "HEAD"], dependencies=[anonymous("asked by supervisors; tells nothing")])
 async def alive() -> Response:
     return PlainTextResponse("ok\n")
 
 
-@router.get("/readyz", dependencies=[anonymous("asked by load balancers; tells nothing")])
+@router.api_route("/readyz", methods=["GET", "HEAD"], dependencies=[anonymous("asked by load balancers; tells nothing")])
 async def ready(database: TheDatabase) -> Response:
     """Ready means: the database answers. Sources fail alone and do not count."""
     try:
