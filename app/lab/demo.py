@@ -275,14 +275,15 @@ class Demo:
         people = world.make(options.seed)
         otlp = f"http://127.0.0.1:{options.ports.otlp}"
 
-        async def traces() -> incident.Recording:
-            recorded = await incident.record(shop, people, recorder, now_ns=now_ns(), seed=options.seed, log=self._log())
-            async with stage.client() as via:
-                await incident.send_telemetry_to(shop, otlp, via)
-                await incident.deliver(recorded.requests, otlp, via)
-            return recorded
+        recorded = incident.window(now_ns())
 
-        recorded = asyncio.run(traces())
+        async def traces() -> None:
+            async with stage.client() as via:
+                async for part in incident.record(recorded, shop, people, recorder, seed=options.seed, log=self._log()):
+                    await incident.deliver(part.requests, otlp, via)
+                await incident.send_telemetry_to(shop, otlp, via)
+
+        asyncio.run(traces())
         ended = dt.datetime.fromtimestamp(recorded.end_ns / 1e9, dt.UTC)
         self._say(f"{_clock()} The earlier incident is in: {recorded.traces} traces up to {ended:%H:%M} UTC.")
         if program and program.takes_the_past:

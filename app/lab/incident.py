@@ -5,7 +5,7 @@ to the moment its script had scheduled it for. Spans and ground truth move alike
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import httpx2 as httpx
 import msgspec
@@ -34,67 +34,95 @@ STORY = (
 )
 VISITS_PER_MINUTE = 0.9
 AT_ONCE = 6
+# A visit takes up to a minute by its own clock.
+LAST_VISIT_BEFORE_END_S = 60
 
 
-class Recording(msgspec.Struct, frozen=True):
-    """What was recorded, at its scheduled times."""
+class Part(msgspec.Struct, frozen=True):
+    """Scripts that were performed, with their spans at the scheduled times."""
 
-    start_ns: UnixNanos
-    end_ns: UnixNanos
     requests: list[ExportTraceServiceRequest]
     journals: list[Journal]
     dropped_spans: int
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """A window of time and what was recorded for it, part by part."""
+
+    start_ns: UnixNanos
+    end_ns: UnixNanos
+    parts: list[Part] = []
+
+    @property
+    def requests(self) -> list[ExportTraceServiceRequest]:
+        return [request for part in self.parts for request in part.requests]
+
+    @property
+    def journals(self) -> list[Journal]:
+        return [journal for part in self.parts for journal in part.journals]
 
     @property
     def traces(self) -> int:
         return sum(len(journal.shift_ns) for journal in self.journals)
 
     @property
+    def dropped_spans(self) -> int:
+        return sum(part.dropped_spans for part in self.parts)
+
+    @property
     def unexpected(self) -> int:
         return sum(not request.as_expected for journal in self.journals for request in journal.requests)
 
 
+def window(now_ns: int, minutes: float = WINDOW_MIN) -> Recording:
+    """An empty recording of that length, which ends a little before now."""
+    end_ns = now_ns - ENDS_BEFORE_NOW_MIN * MINUTE
+    return Recording(UnixNanos(end_ns - round(minutes * MINUTE)), UnixNanos(end_ns))
+
+
 async def record(
+    into: Recording,
     shop: Shop,
     world: World,
     recorder: Recorder,
     *,
-    now_ns: int,
     seed: int,
     log: truth.Log,
     story: Sequence[tuple[float, str]] = STORY,
-    window_min: float = WINDOW_MIN,
     visits_per_minute: float = VISITS_PER_MINUTE,
-) -> Recording:
-    """Perform the story and its ordinary background, and hand over the spans. The services must export to `recorder`.
+) -> AsyncIterator[Part]:
+    """Perform the story, then its ordinary background; each part is added and handed over when it is done.
 
-    Attacks run one after the other, since each begins by unlocking all accounts; those that break a service wait until
-    the background is through, because at full speed it would run into the outage that its schedule avoids.
+    The services must export to `recorder`. Attacks run one after the other, since each begins by unlocking all accounts,
+    and without visitors, who at full speed would run into outages that the schedule spares them.
     """
-    end_ns = now_ns - ENDS_BEFORE_NOW_MIN * MINUTE
-    start_ns = end_ns - round(window_min * MINUTE)
     async with stage.client() as via:
+        journals = []
+        for minute, name in story:
+            pace = Scheduled(into.start_ns + round(minute * MINUTE))
+            journals.append(await stage.attack(attacks.named(name), shop, world, seed=seed, log=log, pace=pace, via=via))
+        yield await _part(into, shop, recorder, via, journals)
+
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def visit(planned: traffic.Visit) -> Journal:
             async with gate:
-                pace = Scheduled(start_ns + round(planned.start_s * SECOND))
+                pace = Scheduled(into.start_ns + round(planned.start_s * SECOND))
                 return await stage.visit(planned, shop, world, via, pace, log)
 
-        async def attack(minute: float, name: str) -> Journal:
-            pace = Scheduled(start_ns + round(minute * MINUTE))
-            return await stage.attack(attacks.named(name), shop, world, seed=seed, log=log, pace=pace, via=via)
+        seconds = (into.end_ns - into.start_ns) / SECOND - LAST_VISIT_BEFORE_END_S
+        visits = traffic.plan(world, seed, seconds, visits_per_minute)
+        journals = await asyncio.gather(*(visit(planned) for planned in visits))
+        yield await _part(into, shop, recorder, via, journals)
 
-        visits = traffic.plan(world, seed, window_min * 60 - 60, visits_per_minute)
-        background = asyncio.gather(*(visit(planned) for planned in visits))
-        journals = [await attack(*scene) for scene in story if scene[1] not in attacks.OUTAGES]
-        journals += await background
-        journals += [await attack(*scene) for scene in story if scene[1] in attacks.OUTAGES]
-        await flush(shop, via)
-    shifts = {trace_id: shift for journal in journals for trace_id, shift in journal.shift_ns.items()}
+
+async def _part(into: Recording, shop: Shop, recorder: Recorder, via: httpx.AsyncClient, journals: list[Journal]) -> Part:
+    await flush(shop, via)
     requests = recorder.take()
-    dropped = retime.move(requests, shifts)
-    return Recording(UnixNanos(start_ns), UnixNanos(end_ns), requests, journals, dropped)
+    shifts = {trace_id: shift for journal in journals for trace_id, shift in journal.shift_ns.items()}
+    part = Part(requests, journals, retime.move(requests, shifts))
+    into.parts.append(part)
+    return part
 
 
 async def flush(shop: Shop, via: httpx.AsyncClient) -> None:

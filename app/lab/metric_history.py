@@ -135,7 +135,7 @@ def alert_series(rule: Rule, labels: Mapping[str, str], times_s: Sequence[float]
     pending: list[tuple[int, float]] = []
     firing: list[tuple[int, float]] = []
     since: list[tuple[int, float]] = []
-    for run in _runs(times_s, step_s):
+    for run in runs(times_s, step_s):
         active = run[0]
         waits = [round(time * 1000) for time in run if time - active < rule.for_s]
         fires = [round(time * 1000) for time in run if time - active >= rule.for_s]
@@ -147,7 +147,8 @@ def alert_series(rule: Rule, labels: Mapping[str, str], times_s: Sequence[float]
     return [*found, Series({**base, "__name__": "ALERTS_FOR_STATE"}, since)] if since else found
 
 
-def _runs(times_s: Sequence[float], step_s: float) -> Iterator[list[float]]:
+def runs(times_s: Sequence[float], step_s: float) -> Iterator[list[float]]:
+    """Stretches of evaluations without a gap between them."""
     run: list[float] = []
     for time in times_s:
         if run and time - run[-1] > 1.5 * step_s:

@@ -275,12 +275,22 @@ def past(tmp_path_factory):
     if program is None:
         require("prometheus", "prometheus")
     with open_shop(base) as shop:
-        recording = asyncio.run(
-            incident.record(
-                shop.shop, PEOPLE, shop.recorder, now_ns=time.time_ns(), seed=SEED, log=log, story=STORY,
-                window_min=APART_MIN * (len(STORY) + 1), visits_per_minute=VISITS_PER_MINUTE,
-            )
-        )  # fmt: skip
+        recording = incident.window(time.time_ns(), APART_MIN * (len(STORY) + 1))
+
+        async def perform():
+            async for _part in incident.record(
+                recording,
+                shop.shop,
+                PEOPLE,
+                shop.recorder,
+                seed=SEED,
+                log=log,
+                story=STORY,
+                visits_per_minute=VISITS_PER_MINUTE,
+            ):
+                pass
+
+        asyncio.run(perform())
     spans = [span for request in recording.requests for span in decode(request.SerializeToString()).spans]
     window = {"start_ns": recording.start_ns, "end_ns": recording.end_ns}
     family, port = Family(base / "logs"), free_port()
@@ -293,7 +303,7 @@ def past(tmp_path_factory):
         start_s, end_s = recording.start_ns / SECOND, recording.end_ns / SECOND
         fired = []
         for labels, points in api.range('ALERTS{alertstate="firing"}', start_s, end_s, STEP_S):
-            for stretch in metric_history._runs([at for at, _ in points], STEP_S):
+            for stretch in metric_history.runs([at for at, _ in points], STEP_S):
                 fired.append((labels["alertname"], stretch[0], stretch[-1]))
     finally:
         api.close()
