@@ -48,8 +48,8 @@ def look(judgement: Judgement) -> Aftermath:
     before: list[Node] = []
     undone: set[str] = set()
     changes: list[tuple[Node, effects.Change]] = []
-    for found in reading.order:
-        if found.span.kind == SpanKind.SERVER or found.index in path:
+    for found in reading.outgoing:
+        if found.index in path:
             continue
         change = effects.change(found.span)
         if change is None:
@@ -70,10 +70,10 @@ def look(judgement: Judgement) -> Aftermath:
                         after.append(found)
                 elif found.span.span_id not in undone and not _taken_back(found, change, changes, denied_at):
                     before.append(found)
-        kind = change.kind
-        if kind is not EffectKind.AUDIT and when is EffectTime.AFTER_DENIAL and _only_records(change):
-            kind = EffectKind.AUDIT
-        listed.append(SideEffect(found.service, found.span.span_id, kind, change.target, when, found.start_ns))
+        what = change.kind
+        if what is not EffectKind.AUDIT and when is EffectTime.AFTER_DENIAL and _only_records(change):
+            what = EffectKind.AUDIT
+        listed.append(SideEffect(found.service, found.span.span_id, what, change.target, when, found.start_ns))
     listed.sort(key=lambda e: (e.start_ns, e.span_id))
     if len(listed) > _MOST:
         # Those nearest to the denial tell most.

@@ -59,9 +59,12 @@ def of_grpc(code: int) -> Answer:
     return _GRPC[code]
 
 
-def answer(span: Span) -> Answer:
-    """What the span's own attributes say of its answer. A gRPC status outranks the HTTP status that carried it."""
-    code = semconv.grpc_status(span)
+def answer(span: Span, *, rpc: bool = True) -> Answer:
+    """What the span's own attributes say of its answer. A gRPC status outranks the HTTP status that carried it.
+
+    rpc: False where the span is known to have no attribute with a gRPC status.
+    """
+    code = semconv.grpc_status(span) if rpc else None
     if code is not None and (code or span.kind is not SpanKind.SERVER or semconv.http_status(span) is None):
         return _GRPC[code]
     status = semconv.http_status(span)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import re2
-
-from app.analysis import structure
+from app.analysis import patterns, structure
+from app.analysis.patterns import Vocabulary
 from app.analysis.ruletext import Mapping, RuleError
 from app.analysis.verdict import Layer, Phase
 from app.traces import semconv
-from app.traces.model import Node, SpanKind, Status
+from app.traces.model import Node, Span, SpanKind, Status
 
 if TYPE_CHECKING:
     from app.analysis.reading import Reading
@@ -23,54 +22,67 @@ if TYPE_CHECKING:
 Test = Callable[["Reading", Node], bool]
 
 # What a span must have: bits of `flags_of`.
-ERROR, EVENTS, MESSAGE = 1, 2, 4
-
-_LONGEST_PATTERN = 1000
-_OPTIONS = re2.Options()
-_OPTIONS.max_mem = 4 << 20
-_OPTIONS.log_errors = False
+ERROR, EVENTS, MESSAGE, EXCEPTION = 1, 2, 4, 8
 
 EVIDENCE = ("explicit", "code", "structure", "protocol", "words")
 
 
-def pattern(text: str, file: str, line: int) -> Any:
-    """A compiled RE2 pattern: linear in its input, whatever it says.
+class Shape:
+    """What can be known of a span without comparing values one by one. Spans of one shape have the same candidates.
 
-    Errors: RuleError where RE2 does not read it (back-references and look-around are not regular) or it is too long.
+    names, paths, events: indexes of the patterns of the vocabulary that were found.
+    status, grpc:         the answer's codes, None where the span has none.
     """
-    if len(text.encode()) > _LONGEST_PATTERN:
-        raise RuleError(file, line, f"a pattern may have {_LONGEST_PATTERN} bytes; this one has {len(text.encode())}.")
-    try:
-        return re2.compile(text, _OPTIONS)
-    except re2.error as error:
-        raise RuleError(file, line, f"the pattern {text[:60]!r} cannot be read: {_words(error)}.") from None
 
+    __slots__ = ("events", "flags", "grpc", "keys", "kind", "names", "paths", "scope", "status")
 
-def _words(error: Exception) -> str:
-    words = error.args[0] if error.args else "not a regular expression"
-    return words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    def __init__(self, scope: str, kind: SpanKind, flags: int, keys: frozenset[str], names: frozenset[int]) -> None:
+        self.scope = scope
+        self.kind = kind
+        self.flags = flags
+        self.keys = keys
+        self.names = names
+        self.paths: frozenset[int] = frozenset()
+        self.events: frozenset[int] = frozenset()
+        self.status: int | None = None
+        self.grpc: int | None = None
 
 
 class Needs:
     """What a span must have before a condition is worth trying.
 
     keys:  groups of attribute keys; of each group one must be present.
-    flags: of ERROR, EVENTS and MESSAGE at least one (0: none needed).
+    flags: of ERROR, EVENTS, MESSAGE and EXCEPTION at least one (0: none needed).
     """
 
-    __slots__ = ("flags", "keys", "not_error")
+    __slots__ = ("events", "flags", "grpc", "keys", "not_error", "paths", "status")
 
     def __init__(self) -> None:
         self.keys: list[frozenset[str]] = []
         self.flags = 0
         self.not_error = False
+        self.paths: list[int] = []
+        self.events: list[int] = []
+        self.status: set[int] | None = None
+        self.grpc: set[int] | None = None
 
-    def met(self, keys: frozenset[str], flags: int) -> bool:
-        if self.flags and not flags & self.flags:
+    def may(self, shape: Shape) -> bool:
+        """Whether a span with these keys and flags may meet the needs; its codes and texts are not known yet."""
+        if self.flags and not shape.flags & self.flags:
             return False
-        if self.not_error and flags & ERROR:
+        if self.not_error and shape.flags & ERROR:
             return False
-        return all(group & keys for group in self.keys)
+        return all(group & shape.keys for group in self.keys)
+
+    def met(self, shape: Shape) -> bool:
+        """Whether a span of this shape meets the needs."""
+        return (
+            (self.status is None or shape.status in self.status)
+            and (self.grpc is None or shape.grpc in self.grpc)
+            and all(index in shape.paths for index in self.paths)
+            and all(index in shape.events for index in self.events)
+            and self.may(shape)
+        )
 
 
 class Condition:
@@ -98,11 +110,17 @@ class Condition:
         return all(test(reading, node) for test in self.tests)
 
 
-def flags_of(span: Any) -> int:
-    """The bits of ERROR, EVENTS and MESSAGE that a span has."""
-    return (
-        (ERROR if span.status is Status.ERROR else 0) | (EVENTS if span.events else 0) | (MESSAGE if span.status_message else 0)
-    )
+def flags_of(span: Span) -> int:
+    """The bits of ERROR, EVENTS, MESSAGE and EXCEPTION that a span has."""
+    flags = ERROR if span.status == Status.ERROR else 0
+    if span.status_message:
+        flags |= MESSAGE
+    if span.events:
+        flags |= EVENTS
+        for event in span.events:
+            if event.name == semconv.EXCEPTION or semconv.EXCEPTION_TYPE in event.attributes:
+                return flags | EXCEPTION
+    return flags
 
 
 # ------------------------------------------------------------------------------------------------------------- values
@@ -117,7 +135,7 @@ def value_test(wanted: object, file: str, line: int) -> Callable[[object], bool]
         return lambda value: semconv.text(value) != ""
     text = semconv.text(wanted)
     if text.startswith("re:"):
-        search = pattern(text[3:], file, line).search
+        search = patterns.compile(text[3:], file, line).search
         return lambda value: any(search(item[:4096]) for item in _texts(value))
     return lambda value: any(item == text for item in _texts(value))
 
@@ -138,7 +156,7 @@ def keys_of(name: str) -> tuple[str, ...]:
 _EXTRAS = {"phase", "layer", "evidence"}
 
 
-def condition(raw: object, file: str, line: int, *, has_any: bool) -> Condition:
+def condition(raw: object, file: str, line: int, vocabulary: Vocabulary, *, has_any: bool) -> Condition:
     """The condition that a rule file's mapping describes.
 
     Errors: RuleError with the line of what is wrong.
@@ -159,7 +177,7 @@ def condition(raw: object, file: str, line: int, *, has_any: bool) -> Condition:
                 raise RuleError(file, at, "attr_value needs any_attribute in the rule's match.")
             made.of_value = value_test(value, file, at)
             continue
-        build(made, value, file, at)
+        build(made, value, file, at, vocabulary)
     if not made.tests and made.of_value is None:
         raise RuleError(file, line, "a condition needs at least one test.")
     made.phase = _word(raw, "phase", Phase, file)
@@ -193,14 +211,23 @@ def _evidence(raw: Mapping) -> str:
     return "structure"
 
 
-def attributes(made: Condition, value: object, file: str, line: int) -> None:
+def attributes(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     if not isinstance(value, Mapping) or not value:
         raise RuleError(file, line, "attr is a mapping from attribute to value.")
     for name, wanted in value.items():
-        test = value_test(wanted, file, value.at(name))
         keys = keys_of(name)
         made.needs.keys.append(frozenset(keys))
-        made.tests.append(_attr_test(keys, test))
+        if name == "http.path" and isinstance(wanted, str) and wanted.startswith("re:"):
+            # Paths are asked of every call, so all rules' patterns are searched for in one pass.
+            made.needs.paths.append(vocabulary.paths.add(wanted[3:], file, value.at(name)))
+            made.tests.append(_always)
+        else:
+            made.tests.append(_attr_test(keys, value_test(wanted, file, value.at(name))))
+
+
+def _always(_: Reading, __: Node) -> bool:
+    """Holds for every span of the right shape."""
+    return True
 
 
 def _attr_test(keys: tuple[str, ...], test: Callable[[object], bool]) -> Test:
@@ -211,19 +238,21 @@ def _attr_test(keys: tuple[str, ...], test: Callable[[object], bool]) -> Test:
     return holds
 
 
-def _http_status(made: Condition, value: object, file: str, line: int) -> None:
+def _http_status(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     wanted = _numbers(value, file, line)
     made.needs.keys.append(frozenset((*semconv.HTTP_STATUS, "status")))
-    made.tests.append(lambda _, node: semconv.http_status(node.span) in wanted)
+    made.needs.status = wanted
+    made.tests.append(_always)
 
 
-def _grpc_status(made: Condition, value: object, file: str, line: int) -> None:
+def _grpc_status(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     names = value if isinstance(value, list) else [value]
     if not all(name in semconv.GRPC_NAMES for name in names):
         raise RuleError(file, line, f"grpc_status is a list of {', '.join(semconv.GRPC_NAMES)}.")
     wanted = {semconv.GRPC_NAMES.index(name) for name in names}
     made.needs.keys.append(frozenset(semconv.ALIASES["rpc.status"]))
-    made.tests.append(lambda _, node: semconv.grpc_status(node.span) in wanted)
+    made.needs.grpc = wanted
+    made.tests.append(_always)
 
 
 def _numbers(value: object, file: str, line: int) -> set[int]:
@@ -233,7 +262,7 @@ def _numbers(value: object, file: str, line: int) -> set[int]:
         raise RuleError(file, line, "http_status is a list of numbers.") from None
 
 
-def _status(made: Condition, value: object, file: str, line: int) -> None:
+def _status(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     if value not in Status.__members__:
         raise RuleError(file, line, "status is UNSET, OK or ERROR.")
     wanted = Status[str(value)]
@@ -244,19 +273,19 @@ def _status(made: Condition, value: object, file: str, line: int) -> None:
     made.tests.append(lambda _, node: node.span.status is wanted)
 
 
-def _message(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
+def _message(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
+    search = patterns.compile(str(value), file, line).search
     made.needs.flags |= MESSAGE
     made.tests.append(lambda _, node: search(node.span.status_message[:4096]) is not None)
 
 
-def _event(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
+def _event(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     made.needs.flags |= EVENTS
-    made.tests.append(lambda _, node: any(search(event.name[:256]) for event in node.span.events))
+    made.needs.events.append(vocabulary.events.add(str(value), file, line))
+    made.tests.append(_always)
 
 
-def _event_attr(made: Condition, value: object, file: str, line: int) -> None:
+def _event_attr(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     if not isinstance(value, Mapping) or not value:
         raise RuleError(file, line, "event_attr is a mapping from attribute to value.")
     tests = [(name, value_test(wanted, file, value.at(name))) for name, wanted in value.items()]
@@ -268,26 +297,26 @@ def _event_attr(made: Condition, value: object, file: str, line: int) -> None:
     )
 
 
-def _exception(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
-    made.needs.flags |= EVENTS
+def _exception(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
+    search = patterns.compile(str(value), file, line).search
+    made.needs.flags |= EXCEPTION
     made.tests.append(lambda _, node: any(search(kind[:256]) for kind, _text in semconv.exceptions(node.span)))
 
 
-def _exception_message(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
-    made.needs.flags |= EVENTS
+def _exception_message(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
+    search = patterns.compile(str(value), file, line).search
+    made.needs.flags |= EXCEPTION
     made.tests.append(lambda _, node: any(search(text[:4096]) for _kind, text in semconv.exceptions(node.span)))
 
 
-def _trouble(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
-    made.needs.flags |= EVENTS | MESSAGE
-    made.tests.append(lambda reading, node: search(reading.trouble(node)) is not None)
+def _trouble(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
+    index = vocabulary.words.add(str(value), file, line)
+    made.needs.flags |= EXCEPTION | MESSAGE
+    made.tests.append(lambda reading, node: index in vocabulary.words.match(reading.trouble(node)))
 
 
-def _any_value(made: Condition, value: object, file: str, line: int) -> None:
-    search = pattern(str(value), file, line).search
+def _any_value(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
+    search = patterns.compile(str(value), file, line).search
 
     def holds(reading: Reading, node: Node) -> bool:
         for item in node.span.attributes.values():
@@ -298,14 +327,14 @@ def _any_value(made: Condition, value: object, file: str, line: int) -> None:
     made.tests.append(holds)
 
 
-def _missing(made: Condition, value: object, file: str, line: int) -> None:
+def _missing(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     if not isinstance(value, list):
         raise RuleError(file, line, "missing is a list of attribute keys.")
     absent = frozenset(key for name in value for key in keys_of(str(name)))
     made.tests.append(lambda _, node: not any(semconv.text(node.span.attributes.get(key)) for key in absent))
 
 
-def _structure(made: Condition, value: object, file: str, line: int) -> None:
+def _structure(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
     names = value if isinstance(value, list) else [value]
     for name in names:
         predicate = structure.PREDICATES.get(str(name))
@@ -314,7 +343,7 @@ def _structure(made: Condition, value: object, file: str, line: int) -> None:
         made.tests.append(predicate)
 
 
-BUILDERS: dict[str, Callable[[Condition, object, str, int], None]] = {
+BUILDERS: dict[str, Callable[[Condition, object, str, int, Vocabulary], None]] = {
     "attr": attributes,
     "http_status": _http_status,
     "grpc_status": _grpc_status,

@@ -63,7 +63,8 @@ def change(span: Span) -> Change | None:
         return None
     if kind == SpanKind.INTERNAL and not _worth_a_look(span):
         return None
-    if span.status is Status.ERROR:
+    method = span.attributes.get("http.request.method") or span.attributes.get("http.method")
+    if span.status == Status.ERROR or (method == "GET" and not semconv.db_system(span)):
         return None
     found = _change(span)
     return None if found is None else _marked(found)
@@ -115,6 +116,8 @@ def _database(span: Span, system: str) -> Change | None:
     if system in _CACHES:
         return _cache(span, verb)
     text = semconv.first_text(span.attributes, ("db.query.text", "db.statement"))[:8192]
+    if verb == "SELECT" and not _writes_within(text):
+        return None
     target = semconv.db_target(span) or _table(text) or semconv.db_namespace(span) or system
     if system in ("mongodb", "cosmosdb", "couchbase"):
         wrote = verb.replace("_", "") in known.mongo_writes or (verb == "AGGREGATE" and known.mongo_hidden_writes.search(text))
@@ -127,9 +130,15 @@ def _database(span: Span, system: str) -> Change | None:
         if verb == "COPY" and " from " not in text.lower() and text:
             return None
         return Change(EffectKind.DB_WRITE, target[:200], verb, undoes=False)
-    if verb in ("WITH", "SELECT", "TABLE", "QUERY", "EXECUTE", "") and text and known.sql_hidden_writes.search(text):
+    if verb in ("WITH", "SELECT", "TABLE", "QUERY", "") and _writes_within(text):
         return Change(EffectKind.DB_WRITE, target[:200], verb or "write")
     return None
+
+
+@functools.lru_cache(maxsize=8192)
+def _writes_within(text: str) -> bool:
+    """Whether a query that begins like a read writes all the same: WITH ... DELETE, SELECT INTO, nextval()."""
+    return bool(text) and words().sql_hidden_writes.search(text) is not None
 
 
 _TABLE = re2.compile(

@@ -17,7 +17,10 @@ _SEARCHED = 5000  # spans looked at for a principal beside the request's own pat
 
 def principal(judgement: Judgement) -> str | None:
     """Who acted, as the spans nearest to the decision say; never what a browser claims for itself."""
+    reading = judgement.reading
     for node in _nearest(judgement):
+        if not (reading.keysets[node.index].principal or node.span.events):
+            continue
         if is_browser(node) or (node.span.kind == SpanKind.CLIENT and semconv.db_system(node.span)):
             continue
         found = semconv.principal(node.span)
@@ -61,8 +64,9 @@ def client_address(judgement: Judgement) -> str | None:
     if forwarded:
         return semconv.bare_address(forwarded.split(",", 1)[0].strip()) or None
     reading = judgement.reading
-    hops = [hop for hop in reading.order[:_SEARCHED] if hop.span.kind == SpanKind.SERVER]
-    for hop in hops:
+    for hop in reading.hops[:_SEARCHED]:
+        if hop.span.kind != SpanKind.SERVER:
+            continue
         seen = semconv.bare_address(semconv.first_text(hop.span.attributes, ("client.address", "http.client_ip")))
         if seen and not is_internal_address(seen):
             return seen

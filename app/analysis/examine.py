@@ -40,7 +40,7 @@ def examine(trace: Trace, *, rules: RuleBook | None = None, context: Context | N
     said = signals.collect(reading, rules)
     judgement = judge(reading, said)
     named = naming.name(judgement, rules)
-    found = secrets.scan(trace, addresses=context.client_address_is_pii)
+    found = secrets.scan(reading, addresses=context.client_address_is_pii)
     return _verdict(judgement, named, rules, found)
 
 

@@ -29,8 +29,8 @@ def find(judgement: Judgement, named: Named | None, aftermath: Aftermath, found:
     out.extend(_relays(judgement))
     out.extend(gaps.find(judgement))
     out.extend(_slow(judgement))
-    out.extend(_located(FindingKind.SECRET_IN_ATTRIBUTES, found.secrets, found.secret_count, "A secret"))
-    out.extend(_located(FindingKind.PII_IN_ATTRIBUTES, found.persons, found.person_count, "Personal data"))
+    out.extend(_located(FindingKind.SECRET_IN_ATTRIBUTES, found.secrets, found.more_secrets, "A secret"))
+    out.extend(_located(FindingKind.PII_IN_ATTRIBUTES, found.persons, found.more_persons, "Personal data"))
     return out
 
 
@@ -168,7 +168,11 @@ def _slow(judgement: Judgement) -> Iterator[Finding]:
     entry = judgement.entry
     whole = entry.duration_ns
     usual = judgement.reading.context.route_auth_ns
-    if whole <= 0 or peers.is_login_path(semconv.path(entry.span) or semconv.route(entry.span)):
+    if (
+        whole <= 0
+        or (whole < SECOND and usual is None)
+        or peers.is_login_path(semconv.path(entry.span) or semconv.route(entry.span))
+    ):
         return
     spans = _authentication(judgement)
     if not spans:
@@ -211,12 +215,13 @@ def _covered(spans: list[tuple[int, int]], entry: Node) -> int:
 # ----------------------------------------------------------------------------------------------------------- locations
 
 
-def _located(kind: FindingKind, places: list[Place], count: int, what: str) -> Iterator[Finding]:
+def _located(kind: FindingKind, places: list[Place], more: bool, what: str) -> Iterator[Finding]:
     """One finding per span and attribute, its value left out."""
+    count = f"more than {len(places)}" if more else str(len(places))
     seen: set[tuple[str, str]] = set()
     for place in places:
         if (place.span_id, place.attribute) in seen or len(seen) >= _MOST_EACH:
             continue
         seen.add((place.span_id, place.attribute))
-        more = f" ({count} in the whole trace)" if count > 1 and len(seen) == 1 else ""
-        yield Finding(kind, place.service, place.span_id, f"{what} stands in {place.attribute[:120]}{more}.")
+        rest = f" ({count} in the whole trace)" if len(places) > 1 and len(seen) == 1 else ""
+        yield Finding(kind, place.service, place.span_id, f"{what} stands in {place.attribute[:120]}{rest}.")

@@ -42,8 +42,9 @@ def _hops(reading: Reading) -> Iterator[Finding]:
     """Calls to another service that no span of that service answers."""
     unseen: dict[tuple[str, str], list[Node]] = {}
     count = 0
-    for node in reading.trace.nodes:
-        if node.span.kind != SpanKind.CLIENT or not is_open_call(reading, node):
+    keysets = reading.keysets
+    for node in reading.outgoing:
+        if node.span.kind != SpanKind.CLIENT or keysets[node.index].database or not is_open_call(reading, node):
             continue
         peer = semconv.peer(node.span)
         if sends_spans(reading, peer) and peer:
@@ -70,13 +71,13 @@ def _hops(reading: Reading) -> Iterator[Finding]:
 def is_open_call(reading: Reading, node: Node) -> bool:
     """Whether a call between services has nothing on its other end."""
     span = node.span
+    for kid in reading.kids(node):
+        if kid.span.kind == SpanKind.SERVER or kid.span.kind == SpanKind.CLIENT or reading.starts_hop(kid):
+            return False
     if not peers.is_call_between_services(span) or peers.connection_failed(span):
         return False
     if peers.of_call(span) is Peer.SIDE:
         return False
-    for kid in reading.kids(node):
-        if kid.span.kind in (SpanKind.SERVER, SpanKind.CLIENT) or reading.starts_hop(kid):
-            return False
     if is_proxy(node):
         # Envoy's flags say that the connection was never made.
         flags = semconv.text(span.attributes.get(semconv.ENVOY_FLAGS))

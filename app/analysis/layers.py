@@ -89,13 +89,7 @@ def path(judgement: Judgement) -> Iterator[Hop]:
     """The hops of the request in the order met, those of background work last."""
     reading = judgement.reading
     relays = {hop.index for hop in judgement.relays}
-    count = 0
-    for node in reading.order:
-        if not reading.starts_hop(node):
-            continue
-        count += 1
-        if count > _MOST_HOPS:
-            return
+    for node in reading.hops[:_MOST_HOPS]:
         parent = reading.parent(node)
         yield Hop(
             service=node.service,

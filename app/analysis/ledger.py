@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from app.analysis.accounts import Account, by_start
 from app.analysis.answers import REFUSALS, Answer
@@ -11,84 +11,101 @@ from app.analysis.reading import Reading
 from app.analysis.steps import repeats
 from app.traces.model import Node, SpanKind, Status
 
-_DENY, _BROKEN, _MUTE = 1, 2, 4
-
 
 def _is_step(reading: Reading, node: Node) -> bool:
-    if node.index in reading.signals:
-        return True
-    kind = node.span.kind
+    """Whether a span answers, decides, fails or begins a hop; others are transparent."""
+    span = node.span
+    kind = span.kind
     if kind == SpanKind.SERVER or kind == SpanKind.CLIENT or kind == SpanKind.PRODUCER or kind == SpanKind.CONSUMER:
         return True
-    if node.span.status == Status.ERROR:
+    if node.index in reading.signals:
+        return True
+    if span.status == Status.ERROR:
         return not repeats(node)
-    return reading.parent(node) is None or reading.starts_hop(node)
+    parent = node.parent or reading.joined.get(node.index)
+    return parent is None or (parent.span.resource is not span.resource and parent.service != node.service)
+
+
+def _is_loud(reading: Reading, node: Node) -> bool:
+    """Whether the span refused, was refused, failed, or was asked and left no answer."""
+    signal = reading.signals.get(node.index)
+    if signal is not None and signal.decision != "allow":
+        return True
+    span = node.span
+    if span.status == Status.ERROR:
+        return not repeats(node)
+    kind = span.kind
+    if kind == SpanKind.INTERNAL or kind == SpanKind.UNSPECIFIED:
+        return False
+    answer = reading.answer(node)
+    return answer in REFUSALS or answer >= Answer.FAILED
 
 
 class Ledger:
-    """The accounts of one trace: those of every step whose surroundings are not quiet."""
+    """The accounts of one trace: those of loud steps, of all steps around them, and of the steps beside those.
+
+    background: consumers, which work after the answer, in order.
+    """
 
     def __init__(self, reading: Reading, tops: Sequence[Node]) -> None:
         self.reading = reading
         self.accounts: dict[int, Account] = {}
-        self.background: list[Account] = []  # consumers, which work after the answer
+        self.background: list[Account] = []
         consumers = [root for root in reading.trace.roots if root.span.kind == SpanKind.CONSUMER]
-        self._build({top.index for top in (*tops, *consumers)})
+        self._build([*tops, *consumers])
 
     def of(self, node: Node) -> Account:
         """The account of a span; a quiet one is made on the spot."""
         found = self.accounts.get(node.index)
         return found if found is not None else Account(self.reading, node)
 
-    def _build(self, tops: set[int]) -> None:
+    def _build(self, tops: Sequence[Node]) -> None:
         reading = self.reading
-        order = reading.order
-        size = len(reading.trace.nodes)
-        above = [-1] * size  # the step around each span
-        steps = bytearray(size)
-        noise = bytearray(size)
-        parent_of = reading.parent
-        for node in order:
-            index = node.index
-            parent = node.parent or parent_of(node)
-            if parent is not None:
-                above[index] = parent.index if steps[parent.index] else above[parent.index]
-            if index in tops or _is_step(reading, node):
-                steps[index] = 1
-        for node in reversed(order):
-            index = node.index
-            if steps[index]:
-                noise[index] |= self._noise(node)
-            around = above[index]
-            if around >= 0 and noise[index]:
-                noise[around] |= noise[index]
-        buckets: dict[int, list[Account]] = {}
-        for node in reversed(order):
-            index = node.index
-            if not steps[index]:
-                continue
-            around = above[index]
-            if not noise[index] and (around < 0 or not noise[around]) and index not in tops:
-                continue
-            account = self.accounts[index] = Account(reading, node)
-            account.inner = sorted(buckets.pop(index, ()), key=by_start)
+        always = {top.index for top in tops}
+        opened: dict[int, Node] = {top.index: top for top in tops}
+        seen: set[int] = set()
+        for node in reading.order:
+            if _is_loud(reading, node):
+                self._open(node, opened, seen, always)
+        # From the leaves up: a step's place in the order is behind that of every step around it.
+        place = {node.index: at for at, node in enumerate(reading.order)} if reading.joined else None
+        for index in sorted(opened, key=(lambda i: -place[i]) if place is not None else (lambda i: -i)):
+            account = self._account(opened[index])
+            account.inner = sorted(self._inner(opened[index], always), key=by_start)
             conclude(account)
-            if node.span.kind == SpanKind.CONSUMER:
+            if account.kind == SpanKind.CONSUMER:
                 self.background.append(account)
-            elif around >= 0:
-                buckets.setdefault(around, []).append(account)
         self.background.sort(key=by_start)
 
-    def _noise(self, node: Node) -> int:
-        found = 0
-        signal = self.reading.signals.get(node.index)
-        if signal is not None:
-            found = {"deny": _DENY, "error": _BROKEN, "unknown": _MUTE}.get(signal.decision, 0)
-        if node.span.status == Status.ERROR:
-            found |= _BROKEN
-        answer = self.reading.answer(node)
-        if answer in REFUSALS:
-            found |= _DENY
-        elif answer >= Answer.FAILED:
-            found |= _BROKEN
+    def _open(self, node: Node, opened: dict[int, Node], seen: set[int], always: set[int]) -> None:
+        """Open the step itself and every step around it."""
+        reading = self.reading
+        here: Node | None = node
+        while here is not None and here.index not in seen:
+            seen.add(here.index)
+            if here.index in always or _is_step(reading, here):
+                opened[here.index] = here
+            here = reading.parent(here)
+
+    def _account(self, node: Node) -> Account:
+        found = self.accounts.get(node.index)
+        if found is None:
+            found = self.accounts[node.index] = Account(self.reading, node)
         return found
+
+    def _inner(self, node: Node, always: set[int]) -> Iterator[Account]:
+        """The steps directly below a step. Consumers stand apart: they work after the answer."""
+        reading = self.reading
+        stack = list(reading.kids(node))
+        while stack:
+            below = stack.pop()
+            if below.span.kind == SpanKind.CONSUMER:
+                continue
+            if below.index in self.accounts:
+                yield self.accounts[below.index]
+            elif below.index in always or _is_step(reading, below):
+                account = self._account(below)
+                conclude(account)
+                yield account
+            else:
+                stack.extend(reading.kids(below))

@@ -151,7 +151,7 @@ def sends_spans(reading: Reading, peer: str) -> bool:
         return False
     known = reading.memo.get(("known", peer))
     if known is None:
-        names = {*reading.trace.services, *reading.context.known_services}
+        names = {hop.service for hop in reading.hops} | reading.context.known_services
         known = reading.memo["known", peer] = any(same_service(peer, service) for service in names)
     return bool(known)
 

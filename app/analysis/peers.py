@@ -184,10 +184,9 @@ def of_target(path: str, name: str) -> Peer | None:
     if name == "AuthRequest":  # Traefik's ForwardAuth
         return Peer.IDENTITY
     if path:
-        for pattern, peer in _BY_PATH:
-            if pattern.search(path):
-                return peer
-    elif "/" in name and not _NO_RPC.search(name):
+        found = _PATHS.Match(path)
+        return _BY_PATH[min(found)][1] if found else None
+    if "/" in name and not _NO_RPC.search(name):
         if _POLICY_RPC.search(name):
             return Peer.POLICY
         if _IDENTITY_RPC.search(name):
@@ -195,7 +194,12 @@ def of_target(path: str, name: str) -> Peer | None:
     return None
 
 
+# In the order of precedence; searched for in one pass.
 _BY_PATH = ((_SIDE_PATH, Peer.SIDE), (_KEYS_PATH, Peer.KEYS), (_POLICY_PATH, Peer.POLICY), (_IDENTITY_PATH, Peer.IDENTITY))
+_PATHS = re2.Set.SearchSet()
+for _pattern, _ in _BY_PATH:
+    _PATHS.Add(_pattern.pattern)
+_PATHS.Compile()
 
 
 def asks_identity(span: Span) -> bool:

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.analysis import answers
+from app.analysis import answers, keysets
 from app.analysis.answers import Answer
+from app.analysis.keysets import Keyset
 from app.analysis.verdict import Layer
 from app.traces import semconv
 from app.traces.model import Node, SpanKind, Trace
 
 if TYPE_CHECKING:
     from app.analysis.signals import Signal
-
-_UNKNOWN = -1  # an answer not yet looked up
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -46,6 +45,10 @@ class Reading:
     signals: index to what the span itself said of authentication or authorization.
     joined:  index of a node to the parent that was guessed for it.
     servers: index to the closest SERVER or CONSUMER span at or above it.
+    hops:    the spans at which a service's part of the request begins, in order.
+    paths:   index to the patterns of the rule book that its URL's path has; most have none and are not here.
+    outgoing: the spans that may have changed or called something, in order.
+    keysets: index to the span's set of attribute keys.
     """
 
     def __init__(self, trace: Trace, context: Context) -> None:
@@ -56,8 +59,12 @@ class Reading:
         self.signals: dict[int, Signal] = {}
         self.joined: dict[int, Node] = {}
         self.servers: list[Node | None] = []
+        self.paths: dict[int, frozenset[int]] = {}
+        self.hops: list[Node] = []
+        self.outgoing: list[Node] = []
+        self.keysets: list[Keyset] = [keysets.of(node.span.attributes) for node in trace.nodes]
         self._adopted: dict[int, list[Node]] = {}
-        self._answers: list[int] = [_UNKNOWN] * len(trace.nodes)
+        self._answers: list[Answer | None] = [None] * len(trace.nodes)
 
     # ------------------------------------------------------------------------------------------------------ the tree
 
@@ -104,15 +111,22 @@ class Reading:
             self.order = ordered
         servers: list[Node | None] = [None] * len(nodes)
         for node in self.order:
-            kind = node.span.kind
+            span = node.span
+            kind = span.kind
             if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
                 servers[node.index] = node
-            else:
-                parent = node.parent
-                if parent is None:
-                    parent = self.joined.get(node.index)
-                if parent is not None:
-                    servers[node.index] = servers[parent.index]
+                self.hops.append(node)
+                continue
+            may_call = kind == SpanKind.CLIENT or kind == SpanKind.PRODUCER
+            if may_call or self.keysets[node.index].database or span.name.startswith("fs"):
+                self.outgoing.append(node)
+            parent = node.parent or self.joined.get(node.index)
+            if parent is None:
+                self.hops.append(node)
+                continue
+            servers[node.index] = servers[parent.index]
+            if parent.span.resource is not span.resource and parent.service != node.service:
+                self.hops.append(node)
         self.servers = servers
 
     def server_of(self, node: Node) -> Node | None:
@@ -151,9 +165,10 @@ class Reading:
     def answer(self, node: Node) -> Answer:
         """What the span answered or was answered."""
         known = self._answers[node.index]
-        if known == _UNKNOWN:
-            known = self._answers[node.index] = answers.answer(node.span)
-        return Answer(known)
+        if known is None:
+            rpc = self.keysets[node.index].rpc_status
+            known = self._answers[node.index] = answers.answer(node.span, rpc=rpc)
+        return known
 
     def trouble(self, node: Node) -> str:
         """All words of a span that went wrong: its status message, then each exception's class and message."""
@@ -166,7 +181,7 @@ class Reading:
             message = semconv.text(event.attributes.get(semconv.EXCEPTION_MESSAGE))
             if kind or message:
                 parts.append(f"{kind[:256]}: {message[:4096]}")
-        return "\n".join(parts)
+        return "\n".join(parts)[:16_384]
 
     def allows(self, node: Node) -> bool:
         signal = self.signals.get(node.index)

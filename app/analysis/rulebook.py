@@ -12,13 +12,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import re2
-
-from app.analysis import conditions, ruletext
-from app.analysis.conditions import Condition, Needs, Test
+from app.analysis import conditions, patterns, ruletext
+from app.analysis.conditions import Condition, Needs, Shape, Test
+from app.analysis.patterns import Vocabulary
 from app.analysis.ruletext import RuleError
 from app.analysis.verdict import Layer, Phase
-from app.traces.model import Node, Span, SpanKind
+from app.traces import semconv
+from app.traces.model import Node, Span, SpanKind, Status
 
 if TYPE_CHECKING:
     from app.analysis.reading import Reading
@@ -37,7 +37,8 @@ _KEYS = {"id", "system", "summary", "match", "says", "layer", "layer_by", "layer
 _MATCH = {"scope", "span_name", "kind", "attributes", "any_attribute", "without", "resource", "events", "event_attributes",
           "any_value", "words", "any"}  # fmt: skip
 _CONFIDENCE = ("verified", "documented", "inferred")
-_CACHED = 20_000  # shapes remembered; hostile input may have any number of them
+_CACHED = 20_000  # forms remembered; hostile input may have any number of them
+_UNKNOWN: Any = object()
 
 
 class Alternative:
@@ -56,19 +57,19 @@ class Alternative:
         self.without_patterns: tuple[Any, ...] = ()
         self.tests: list[Test] = []
 
-    def fits(self, scope: str, kind: SpanKind, names: frozenset[int], keys: frozenset[str], flags: int) -> bool:
-        """Whether a span of this shape can match; its values are not looked at."""
-        if self.kinds is not None and kind not in self.kinds:
+    def fits(self, shape: Shape) -> bool:
+        """Whether a span of this shape can match, as far as scope, kind, name and keys go."""
+        if self.kinds is not None and shape.kind not in self.kinds:
             return False
-        if self.scope is not None and (scope != self.scope if isinstance(self.scope, str) else not self.scope.search(scope)):
+        if self.scope is not None and (
+            shape.scope != self.scope if isinstance(self.scope, str) else not self.scope.search(shape.scope)
+        ):
             return False
-        if self.name >= 0 and self.name not in names:
+        if self.name >= 0 and self.name not in shape.names:
             return False
-        if not self.needs.met(keys, flags):
+        if not self.needs.may(shape) or (self.has_any and not self.any_keys(shape.keys)):
             return False
-        if self.has_any and not self.any_keys(keys):
-            return False
-        return not (self.without & keys) and not any(p.search(k) for p in self.without_patterns for k in keys)
+        return not (self.without & shape.keys) and not any(p.search(k) for p in self.without_patterns for k in shape.keys)
 
     @property
     def has_any(self) -> bool:
@@ -145,80 +146,121 @@ class _Candidate:
         self.decisions = decisions
 
 
+class _Form:
+    """Spans of one scope, kind, name and set of keys: the rules that may be about them, told apart by code and path."""
+
+    __slots__ = ("by_value", "rules", "wants_grpc", "wants_path", "wants_status")
+
+    def __init__(self, rules: Sequence[Rule], shape: Shape) -> None:
+        self.rules = [rule for rule in rules if any(way.fits(shape) for way in rule.alternatives) and _can_say(rule, shape)]
+        self.by_value: dict[tuple[Any, ...], tuple[_Candidate, ...]] = {}
+        needs = [way.needs for rule in self.rules for way in rule.alternatives]
+        needs += [c.needs for rule in self.rules for _, many in rule.decisions for c in many]
+        self.wants_status = any(n.status is not None for n in needs)
+        self.wants_grpc = any(n.grpc is not None for n in needs)
+        self.wants_path = any(n.paths for n in needs)
+
+
+def _can_say(rule: Rule, shape: Shape) -> bool:
+    return rule.bulk or any(c.needs.may(shape) for _, many in rule.decisions for c in many)
+
+
 class RuleBook:
     """A set of compiled rules. Shared between threads: its caches only ever hold what any thread would compute."""
 
-    def __init__(self, rules: Sequence[Rule], names: Sequence[str]) -> None:
+    def __init__(self, rules: Sequence[Rule], vocabulary: Vocabulary) -> None:
         self.rules = tuple(rules)
         self.by_id = {rule.id: rule for rule in rules}
-        for order, rule in enumerate(self.rules):
-            rule.order = order
-        self._patterns = tuple(names)
-        self._set = re2.Set.SearchSet()
-        for text in names or ("$^",):
-            self._set.Add(text)
-        self._set.Compile()
-        self._names: dict[str, frozenset[int]] = {}
-        self._shapes: dict[tuple[Any, ...], tuple[_Candidate, ...]] = {}
+        vocabulary.seal()
+        self._vocabulary = vocabulary
+        self._forms: dict[tuple[Any, ...], _Form | None] = {}
         self._signal_rules = tuple(rule for rule in self.rules if rule.says != "status")
         self._status_rules = tuple(rule for rule in self.rules if rule.says == "status")
 
     def __len__(self) -> int:
         return len(self.rules)
 
-    def candidates(self, span: Span) -> tuple[_Candidate, ...]:
-        """The rules worth trying on a span of this shape, status rules aside; almost always none."""
-        flags = 0
-        if span.status == 2:
-            flags = conditions.ERROR
-        if span.events:
-            flags |= conditions.EVENTS
-        if span.status_message:
-            flags |= conditions.MESSAGE
-        names = self._names.get(span.name)
-        if names is None:
-            names = self._name(span.name)
-        shape = (span.scope.name, span.kind.real, names, flags, *span.attributes)
-        found = self._shapes.get(shape)
-        return found if found is not None else self._fit(shape, span, names, flags)
+    def paths_of(self, reading: Reading) -> dict[int, frozenset[int]]:
+        """The spans whose URL has a path that some rule is about, by index."""
+        places, texts = [], []
+        for node, keyset in zip(reading.trace.nodes, reading.keysets, strict=True):
+            for key in keyset.paths:
+                value = node.span.attributes[key]
+                if value is not None:
+                    places.append(node.index)
+                    texts.append(semconv.text(value))
+                    break
+        return {places[at]: found for at, found in self._vocabulary.paths.among(texts).items()}
 
-    def _name(self, name: str) -> frozenset[int]:
-        if len(self._names) > _CACHED:
-            self._names.clear()
-        found = self._names[name] = frozenset(self._set.Match(name[:256]) or ())
+    def candidates(self, reading: Reading, node: Node) -> tuple[_Candidate, ...]:
+        """The rules worth trying on a span, status rules aside; almost always none."""
+        span = node.span
+        flags = conditions.flags_of(span) if span.events or span.status_message or span.status == Status.ERROR else 0
+        names = self._vocabulary.names.match(span.name)
+        if flags & conditions.EVENTS:
+            happened = frozenset().union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
+        else:
+            happened = _NOTHING_FOUND
+        key = (reading.keysets[node.index], span.scope.name, span.kind.real, names, flags, happened)
+        form = self._forms.get(key, _UNKNOWN)
+        if form is _UNKNOWN:
+            form = self._form(key, span, names, flags, happened)
+        if form is None:
+            return ()
+        value = (
+            semconv.http_status(span) if form.wants_status else None,
+            semconv.grpc_status(span) if form.wants_grpc else None,
+            reading.paths.get(node.index, _NOTHING_FOUND) if form.wants_path else None,
+        )
+        known: tuple[_Candidate, ...] | None = form.by_value.get(value)
+        if known is None:
+            known = form.by_value[value] = _among(form.rules, self._shape(span, names, flags, happened))
+        return known
+
+    def _paths(self, span: Span) -> frozenset[int]:
+        return self._vocabulary.paths.match(semconv.first_text(span.attributes, semconv.ALIASES["http.path"]))
+
+    def _form(
+        self, key: tuple[Any, ...], span: Span, names: frozenset[int], flags: int, happened: frozenset[int]
+    ) -> _Form | None:
+        if len(self._forms) > _CACHED:
+            self._forms.clear()
+        form = _Form(self._signal_rules, self._shape(span, names, flags, happened))
+        found = self._forms[key] = form if form.rules else None
         return found
 
-    def _fit(self, shape: tuple[Any, ...], span: Span, names: frozenset[int], flags: int) -> tuple[_Candidate, ...]:
-        if len(self._shapes) > _CACHED:
-            self._shapes.clear()
-        found = self._shapes[shape] = self._among(self._signal_rules, span, names, flags)
-        return found
-
-    def _among(self, rules: Sequence[Rule], span: Span, names: frozenset[int], flags: int) -> tuple[_Candidate, ...]:
-        keys = frozenset(span.attributes)
-        out = []
-        for rule in rules:
-            ways = [way for way in rule.alternatives if way.fits(span.scope.name, span.kind, names, keys, flags)]
-            if not ways:
-                continue
-            left = [(name, c) for name, many in rule.decisions for c in many if c.needs.met(keys, flags)]
-            if left or rule.bulk:
-                out.append(_Candidate(rule, ways, left))
-        return tuple(out)
+    def _shape(self, span: Span, names: frozenset[int], flags: int, happened: frozenset[int]) -> Shape:
+        shape = Shape(span.scope.name, span.kind, flags, frozenset(span.attributes), names)
+        shape.events = happened
+        shape.status, shape.grpc = semconv.http_status(span), semconv.grpc_status(span)
+        shape.paths = self._paths(span)
+        return shape
 
     def hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
-        found = self.candidates(node.span)
+        found = self.candidates(reading, node)
         return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None] if found else []
 
     def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""
         span = node.span
-        names = self._names.get(span.name)
-        if names is None:
-            names = self._name(span.name)
-        found = self._among(self._status_rules, span, names, conditions.flags_of(span))
+        names = self._vocabulary.names.match(span.name)
+        shape = self._shape(span, names, conditions.flags_of(span), _NOTHING_FOUND)
+        found = _among(self._status_rules, shape)
         return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None]
+
+
+def _among(rules: Sequence[Rule], shape: Shape) -> tuple[_Candidate, ...]:
+    """Of the rules those that a span of this shape can meet, each with what is left of it."""
+    out = []
+    for rule in rules:
+        ways = [way for way in rule.alternatives if way.fits(shape) and way.needs.met(shape)]
+        if not ways:
+            continue
+        left = [(name, c) for name, many in rule.decisions for c in many if c.needs.met(shape)]
+        if left or rule.bulk:
+            out.append(_Candidate(rule, ways, left))
+    return tuple(out)
 
 
 def evaluate(candidate: _Candidate, reading: Reading, node: Node) -> Hit | None:
@@ -233,6 +275,7 @@ def evaluate(candidate: _Candidate, reading: Reading, node: Node) -> Hit | None:
     return None
 
 
+_NOTHING_FOUND: frozenset[int] = frozenset()
 _NOTHING = Condition()
 _NOTHING.evidence = "explicit"
 
@@ -293,34 +336,25 @@ def data(file: str) -> str:
     return (resources.files("app.analysis") / "rules" / file).read_text(encoding="utf-8")
 
 
-class _Compiler:
-    def __init__(self) -> None:
-        self.names: dict[str, int] = {}
-
-    def name(self, text: object, file: str, line: int) -> int:
-        conditions.pattern(str(text), file, line)
-        return self.names.setdefault(str(text), len(self.names))
-
-
 def _compile(ours: Sequence[ruletext.Mapping], house: Sequence[ruletext.Mapping] = ()) -> RuleBook:
-    compiler = _Compiler()
+    vocabulary = Vocabulary()
     theirs: dict[str, Rule] = {}
     for document in house:
-        for rule in _rules(document, compiler):
+        for rule in _rules(document, vocabulary):
             if rule.id in theirs:
                 raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by line {theirs[rule.id].line}.")
             theirs[rule.id] = rule
     rules: dict[str, Rule] = {}
     for document in ours:
-        for rule in _rules(document, compiler):
+        for rule in _rules(document, vocabulary):
             if rule.id in rules:
                 raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken.")
             rules[rule.id] = theirs.pop(rule.id, rule)
     # A house's own conventions are tried before ours: it knows its services better.
-    return RuleBook([*theirs.values(), *rules.values()], list(compiler.names))
+    return RuleBook([*theirs.values(), *rules.values()], vocabulary)
 
 
-def _rules(document: ruletext.Mapping, compiler: _Compiler) -> Iterable[Rule]:
+def _rules(document: ruletext.Mapping, vocabulary: Vocabulary) -> Iterable[Rule]:
     file = document.file
     unknown = set(document) - {"rules", "about"}
     if unknown:
@@ -331,10 +365,10 @@ def _rules(document: ruletext.Mapping, compiler: _Compiler) -> Iterable[Rule]:
     for raw in listed:
         if not isinstance(raw, ruletext.Mapping):
             raise RuleError(file, document.at("rules"), "each rule is a mapping with an id.")
-        yield _rule(raw, file, compiler)
+        yield _rule(raw, file, vocabulary)
 
 
-def _rule(raw: ruletext.Mapping, file: str, compiler: _Compiler) -> Rule:
+def _rule(raw: ruletext.Mapping, file: str, vocabulary: Vocabulary) -> Rule:
     for key in raw:
         if key not in _KEYS:
             raise RuleError(file, raw.at(key), f"{key!r} is no field of a rule; known are {', '.join(sorted(_KEYS))}.")
@@ -354,14 +388,14 @@ def _rule(raw: ruletext.Mapping, file: str, compiler: _Compiler) -> Rule:
     rule.confidence = _one_of(raw, "confidence", _CONFIDENCE, file, "inferred")
     rule.bulk = raw.get("bulk") is True
     if "capture" in raw:
-        rule.capture = conditions.pattern(str(raw["capture"]), file, raw.at("capture"))
+        rule.capture = patterns.compile(str(raw["capture"]), file, raw.at("capture"))
     rule.reason_from = tuple(str(item) for item in _listed(raw, "reason_from", file))
     overrides = raw.get("layer_overrides") or {}
     if not isinstance(overrides, Mapping):
         raise RuleError(file, raw.at("layer_overrides"), "layer_overrides maps the end of a span's name to a layer.")
     rule.layer_overrides = {name: Layer(_one_of(overrides, name, tuple(Layer), file, "")) for name in overrides}
-    rule.alternatives = tuple(_alternatives(raw["match"], file, raw.at("match"), compiler))
-    rule.decisions = _decisions(raw, file, has_any=any(way.has_any for way in rule.alternatives))
+    rule.alternatives = tuple(_alternatives(raw["match"], file, raw.at("match"), vocabulary))
+    rule.decisions = _decisions(raw, file, vocabulary, has_any=any(way.has_any for way in rule.alternatives))
     return rule
 
 
@@ -379,7 +413,7 @@ def _listed(raw: ruletext.Mapping, key: str, file: str) -> list[Any]:
     return value
 
 
-def _alternatives(raw: object, file: str, line: int, compiler: _Compiler) -> Iterable[Alternative]:
+def _alternatives(raw: object, file: str, line: int, vocabulary: Vocabulary) -> Iterable[Alternative]:
     """The ways of a match: one, or with `any` one per entry, each with what stands beside `any` added."""
     if not isinstance(raw, ruletext.Mapping) or not raw:
         raise RuleError(file, line, "match is a mapping such as {scope: ..., span_name: ...}.")
@@ -387,7 +421,7 @@ def _alternatives(raw: object, file: str, line: int, compiler: _Compiler) -> Ite
         if key not in _MATCH:
             raise RuleError(file, raw.at(key), f"{key!r} is no part of a match; known are {', '.join(sorted(_MATCH))}.")
     if "any" not in raw:
-        yield _alternative((raw,), file, line, compiler)
+        yield _alternative((raw,), file, line, vocabulary)
         return
     entries = _listed(raw, "any", file)
     if not entries or not all(isinstance(entry, ruletext.Mapping) for entry in entries):
@@ -396,33 +430,33 @@ def _alternatives(raw: object, file: str, line: int, compiler: _Compiler) -> Ite
         for key in entry:
             if key not in _MATCH - {"any"}:
                 raise RuleError(file, entry.at(key), f"{key!r} is no part of a match.")
-        yield _alternative((raw, entry), file, entry.line, compiler)
+        yield _alternative((raw, entry), file, entry.line, vocabulary)
 
 
-def _alternative(parts: Sequence[ruletext.Mapping], file: str, line: int, compiler: _Compiler) -> Alternative:
+def _alternative(parts: Sequence[ruletext.Mapping], file: str, line: int, vocabulary: Vocabulary) -> Alternative:
     way = Alternative()
     made = Condition()
     for raw in parts:
         if "scope" in raw:
             text = str(raw["scope"])
-            way.scope = conditions.pattern(text[3:], file, raw.at("scope")) if text.startswith("re:") else text
+            way.scope = patterns.compile(text[3:], file, raw.at("scope")) if text.startswith("re:") else text
         if "span_name" in raw:
-            way.name = compiler.name(raw["span_name"], file, raw.at("span_name"))
+            way.name = vocabulary.names.add(str(raw["span_name"]), file, raw.at("span_name"))
         if "kind" in raw:
             way.kinds = conditions.kinds(raw["kind"], file, raw.at("kind"))
         if "attributes" in raw:
-            conditions.attributes(made, raw["attributes"], file, raw.at("attributes"))
+            conditions.attributes(made, raw["attributes"], file, raw.at("attributes"), vocabulary)
         if "any_attribute" in raw:
-            exact, patterns = _key_tests(_listed(raw, "any_attribute", file), file, raw.at("any_attribute"))
-            way.any_exact, way.any_patterns = way.any_exact | exact, (*way.any_patterns, *patterns)
+            exact, regular = _key_tests(_listed(raw, "any_attribute", file), file, raw.at("any_attribute"))
+            way.any_exact, way.any_patterns = way.any_exact | exact, (*way.any_patterns, *regular)
         if "without" in raw:
-            exact, patterns = _key_tests(_listed(raw, "without", file), file, raw.at("without"))
-            way.without, way.without_patterns = way.without | exact, (*way.without_patterns, *patterns)
+            exact, regular = _key_tests(_listed(raw, "without", file), file, raw.at("without"))
+            way.without, way.without_patterns = way.without | exact, (*way.without_patterns, *regular)
         for key, build in (("any_value", "any_value"), ("words", "words"), ("event_attributes", "event_attr")):
             if key in raw:
-                conditions.BUILDERS[build](made, raw[key], file, raw.at(key))
+                conditions.BUILDERS[build](made, raw[key], file, raw.at(key), vocabulary)
         for event in _listed(raw, "events", file):
-            conditions.BUILDERS["event"](made, event, file, raw.at("events"))
+            conditions.BUILDERS["event"](made, event, file, raw.at("events"), vocabulary)
         if "resource" in raw:
             made.tests.append(_resource_test(raw["resource"], file, raw.at("resource")))
     way.needs, way.tests = made.needs, made.tests
@@ -433,8 +467,8 @@ def _alternative(parts: Sequence[ruletext.Mapping], file: str, line: int, compil
 
 def _key_tests(items: Sequence[Any], file: str, line: int) -> tuple[frozenset[str], tuple[Any, ...]]:
     exact = frozenset(key for item in items if not str(item).startswith("re:") for key in conditions.keys_of(str(item)))
-    patterns = tuple(conditions.pattern(str(item)[3:], file, line) for item in items if str(item).startswith("re:"))
-    return exact, patterns
+    regular = tuple(patterns.compile(str(item)[3:], file, line) for item in items if str(item).startswith("re:"))
+    return exact, regular
 
 
 def _resource_test(raw: object, file: str, line: int) -> Test:
@@ -449,7 +483,9 @@ def _resource_test(raw: object, file: str, line: int) -> Test:
     return holds
 
 
-def _decisions(raw: ruletext.Mapping, file: str, *, has_any: bool) -> tuple[tuple[str, tuple[Condition, ...]], ...]:
+def _decisions(
+    raw: ruletext.Mapping, file: str, vocabulary: Vocabulary, *, has_any: bool
+) -> tuple[tuple[str, tuple[Condition, ...]], ...]:
     decisions = raw["decision"]
     if not isinstance(decisions, ruletext.Mapping):
         raise RuleError(file, raw.at("decision"), "decision maps allow, deny, error and so on to lists of conditions.")
@@ -460,5 +496,5 @@ def _decisions(raw: ruletext.Mapping, file: str, *, has_any: bool) -> tuple[tupl
             raise RuleError(file, line, f"{name!r} is no decision; known are {', '.join(DECISIONS)}.")
         if not isinstance(many, list) or not many:
             raise RuleError(file, line, f"{name} is a list of conditions.")
-        out.append((name, tuple(conditions.condition(item, file, line, has_any=has_any) for item in many)))
+        out.append((name, tuple(conditions.condition(item, file, line, vocabulary, has_any=has_any) for item in many)))
     return tuple(out)

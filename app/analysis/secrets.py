@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import re2
 
-from app.traces.model import Attributes, Node, Trace
+from app.traces.model import Attributes, Node, Span
+
+if TYPE_CHECKING:
+    from app.analysis.reading import Reading
 
 MASK = "[redacted]"
-_PIECE = 32_768
-_MOST = 300  # located per kind; the count goes on
+_PAGE = 400  # texts scanned at once
+_MOST = 300  # located per kind
 _LONGEST = 1 << 20  # of one value; beyond this its end is not scanned
 
 # What a value looks like. Named groups `v` are the secret itself.
@@ -72,7 +76,7 @@ _OPAQUE = re2.compile(
     r"service-account.*|.*@clients|svc[-_].*|spiffe://.*|null|none|n/a|-|root|admin|user|\[.*redacted.*\])$"
 )
 # Keys that never hold either, and are on almost every span.
-_QUIET = frozenset(
+_QUIET_KEYS = frozenset(
     """
     http.request.method http.method http.response.status_code http.status_code http.route http.scheme url.scheme
     http.flavor network.protocol.version network.protocol.name network.transport server.address server.port
@@ -88,7 +92,7 @@ _QUIET = frozenset(
 """.split()  # noqa: SIM905 - a list of this length is no clearer
 )
 
-_SKIP, _SCAN, _SECRET_NAMED, _NAME_NAMED, _ADDRESS = range(5)
+QUIET, _SCAN, _SECRET_NAMED, _NAME_NAMED, _ADDRESS = range(5)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -100,19 +104,22 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct):
-    """Secrets and personal data located in a trace, and the secret texts themselves, to be kept out of every answer."""
+    """Secrets and personal data located in a trace, and the secret texts themselves, to be kept out of every answer.
+
+    more_secrets, more_persons: whether there are more than the three hundred located.
+    """
 
     secrets: list[Place] = []
     persons: list[Place] = []
-    secret_count: int = 0
-    person_count: int = 0
+    more_secrets: bool = False
+    more_persons: bool = False
     texts: set[str] = set()
 
 
 @functools.lru_cache(maxsize=8192)
-def _class_of(key: str) -> int:
-    if key in _QUIET:
-        return _SKIP
+def class_of(key: str) -> int:
+    if key in _QUIET_KEYS:
+        return QUIET
     if key in _ADDRESS_KEY:
         return _ADDRESS
     if _SECRET_KEY.search(key[:256]):
@@ -122,105 +129,120 @@ def _class_of(key: str) -> int:
     return _SCAN
 
 
-def scan(trace: Trace, *, addresses: bool = False) -> Found:
-    """Look through every text of the trace."""
-    scanner = _Scanner(addresses)
-    seen: set[int] = set()
-    for node in trace.nodes:
+def scan(reading: Reading, *, addresses: bool = False) -> Found:
+    """Look through every text of the trace: a page at a time, and span by span only where a page holds something."""
+    scanner = _Scanner(reading, addresses)
+    for resource in dict.fromkeys(node.span.resource for node in reading.hops):
+        node = next(hop for hop in reading.hops if hop.span.resource is resource)
+        scanner.mapping(node, resource.attributes)
+    page: list[str] = []
+    first = 0
+    keysets = reading.keysets
+    nodes = reading.trace.nodes
+    for at, node in enumerate(nodes):
         span = node.span
-        scanner.node = node
-        scanner.attributes(span.attributes)
-        if span.events:
-            for event in span.events[:256]:
-                scanner.attributes(event.attributes)
-        if span.status_message:
-            scanner.text("status.message", span.status_message)
-        resource = span.resource
-        if id(resource) not in seen:
-            seen.add(id(resource))
-            scanner.attributes(resource.attributes)
-    scanner.flush()
+        looks = keysets[at].looks
+        if looks:
+            attributes = span.attributes
+            for key, kind in looks:
+                value = attributes[key]
+                if kind == _SCAN and isinstance(value, str):
+                    if len(value) > 7:
+                        page.append(value)
+                elif value.__class__ is not int and value.__class__ is not bool:
+                    scanner.named(node, key, kind, value)
+        if span.events or span.status_message:
+            page.extend(_said(span))
+        if len(page) > _PAGE:
+            if _holds_something(page):
+                scanner.closely(nodes[first : at + 1])
+            page.clear()
+            first = at + 1
+    if page and _holds_something(page):
+        scanner.closely(nodes[first:])
     return scanner.found
 
 
+def _said(span: Span) -> Iterator[str]:
+    """The texts of a span's events and status."""
+    if span.status_message:
+        yield span.status_message[:_LONGEST]
+    for event in span.events[:256]:
+        for key, value in event.attributes.items():
+            if isinstance(value, str):
+                yield value[:_LONGEST] if class_of(key) in (_SCAN, QUIET) else f"{key}={value[:_LONGEST]}"
+            else:
+                yield from _texts(value)
+
+
+def _holds_something(page: list[str]) -> bool:
+    whole = "\n".join(page)
+    if len(whole) > 16 * _LONGEST:
+        return True
+    if _SECRET_RE.search(whole):
+        return True
+    return ("@" in whole or "+" in whole) and _PERSON_RE.search(whole) is not None
+
+
 class _Scanner:
-    def __init__(self, addresses: bool) -> None:
+    """Places what is found. It stops looking closely once it has located enough of both kinds."""
+
+    def __init__(self, reading: Reading, addresses: bool) -> None:
         self.found = Found()
-        self.node: Node | None = None
+        self._reading = reading
         self._addresses = addresses
-        self._texts: list[str] = []
-        self._places: list[tuple[Node | None, str]] = []
-        self._size = 0
 
-    def attributes(self, attributes: Attributes) -> None:
+    def mapping(self, node: Node, attributes: Attributes) -> None:
         for key, value in attributes.items():
-            if value.__class__ is int or value.__class__ is bool or value.__class__ is float:
-                continue
-            kind = _class_of(key)
-            if kind == _SKIP:
-                continue
-            if value.__class__ is str and kind == _SCAN:
-                if len(value) > 7:
-                    self.text(key, value)
-                continue
-            for text in _texts(value):
-                self._one(kind, key, text)
+            kind = class_of(key)
+            if kind != QUIET:
+                self.named(node, key, kind, value)
 
-    def text(self, key: str, value: str) -> None:
-        """Put a text on the pile that is scanned next."""
-        if len(value) > _LONGEST:
-            value = value[:_LONGEST]
-        self._texts.append(value)
-        self._places.append((self.node, key))
-        self._size += len(value)
-        if self._size > _PIECE:
-            self.flush()
+    def named(self, node: Node, key: str, kind: int, value: object) -> None:
+        """A value under a key that may tell by itself what it holds."""
+        for text in _texts(value):
+            if kind == _SECRET_NAMED and len(text) > 2 and not _NO_SECRET.search(text[:256]):
+                self._secret(node, key, text)
+            elif kind == _NAME_NAMED and len(text) > 1 and not _OPAQUE.search(text[:256]):
+                self._person(node, key)
+                self.text(node, key, text, persons=False)
+            elif kind == _ADDRESS and self._addresses and text:
+                self._person(node, key)
+            else:
+                self.text(node, key, text)
 
-    def _one(self, kind: int, key: str, text: str) -> None:
-        if kind == _SECRET_NAMED:
-            if len(text) > 2 and not _NO_SECRET.search(text[:256]):
-                self._secret(key, text)
+    def closely(self, nodes: Sequence[Node]) -> None:
+        """Look at each text of these spans by itself."""
+        for node in nodes:
+            if self.found.more_secrets and self.found.more_persons:
                 return
-        elif kind == _NAME_NAMED:
-            if len(text) > 1 and not _OPAQUE.search(text[:256]):
-                self._person(key)
-                if len(text) > 7:
-                    self.text(key, text)
-                return
-        elif kind == _ADDRESS and self._addresses and text:
-            self._person(key)
+            span = node.span
+            for key, kind in self._reading.keysets[node.index].looks:
+                if kind == _SCAN:
+                    for text in _texts(span.attributes[key]):
+                        self.text(node, key, text)
+            self.text(node, "status.message", span.status_message)
+            for event in span.events[:256]:
+                self.mapping(node, event.attributes)
+
+    def text(self, node: Node, key: str, text: str, *, persons: bool = True) -> None:
+        if len(text) <= 7:
             return
-        if len(text) > 7:
-            self.text(key, text)
+        text = text[:_LONGEST]
+        if _SECRET_RE.search(text):
+            for match in _SECRET_RE.finditer(text):
+                secret = next((t for t in match.groups() if t), "")
+                if secret and not _NO_SECRET.search(secret[:256]):
+                    self._secret(node, key, secret)
+        if persons and ("@" in text or "+" in text) and _PERSON_RE.search(text) and not _within_url_userinfo(text):
+            self._person(node, key)
 
-    def flush(self) -> None:
-        """Scan the pile: as a whole first, one by one only where there is something in it."""
-        if not self._texts:
-            return
-        whole = "\n".join(self._texts)
-        if _SECRET_RE.search(whole):
-            for value, (node, key) in zip(self._texts, self._places, strict=True):
-                for match in _SECRET_RE.finditer(value):
-                    text = next((t for t in match.groups() if t), "")
-                    if text and not _NO_SECRET.search(text[:256]):
-                        self.node = node
-                        self._secret(key, text)
-        if ("@" in whole or "+" in whole) and _PERSON_RE.search(whole):
-            for value, (node, key) in zip(self._texts, self._places, strict=True):
-                if _PERSON_RE.search(value) and not _within_url_userinfo(value):
-                    self.node = node
-                    self._person(key)
-        self._texts, self._places, self._size = [], [], 0
-
-    def _place(self, key: str) -> Place:
-        assert self.node is not None
-        return Place(self.node.span.span_id, self.node.service, key)
-
-    def _secret(self, key: str, text: str) -> None:
+    def _secret(self, node: Node, key: str, text: str) -> None:
         found = self.found
-        found.secret_count += 1
         if len(found.secrets) < _MOST:
-            found.secrets.append(self._place(key))
+            found.secrets.append(Place(node.span.span_id, node.service, key))
+        else:
+            found.more_secrets = True
         if len(found.texts) < 5000:
             stripped = text.strip()
             found.texts.add(stripped[:4096])
@@ -229,11 +251,12 @@ class _Scanner:
             if len(last) >= 8:
                 found.texts.add(last[:4096])
 
-    def _person(self, key: str) -> None:
+    def _person(self, node: Node, key: str) -> None:
         found = self.found
-        found.person_count += 1
         if len(found.persons) < _MOST:
-            found.persons.append(self._place(key))
+            found.persons.append(Place(node.span.span_id, node.service, key))
+        else:
+            found.more_persons = True
 
 
 def _within_url_userinfo(value: str) -> bool:

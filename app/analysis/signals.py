@@ -67,12 +67,11 @@ class Said:
 def collect(reading: Reading, rules: RuleBook) -> Said:
     """Fill `reading.signals` and return the rest."""
     said = Said()
-    candidates = rules.candidates
+    reading.paths = rules.paths_of(reading)
+    hits_of = rules.hits
     shadowed: set[int] = set()
     for node in reading.order:
-        if not candidates(node.span):
-            continue
-        hits = rules.hits(reading, node)
+        hits = hits_of(reading, node)
         if not hits:
             continue
         for hit in hits:

@@ -294,14 +294,14 @@ def messaging_system(span: Span) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- persons
 
-_PRINCIPAL = ("auth.subject", "auth.username", "enduser.id", "user.name", "user.id", "user.email", "authz.subject",
+PRINCIPAL = ("auth.subject", "auth.username", "enduser.id", "user.name", "user.id", "user.email", "authz.subject",
               "auth.user", "auth.user_id", "auth.principal", "auth.user.id", "kc.userId", "IdentityID",
               "OAuth2Subject")  # fmt: skip
 
 
 def principal(span: Span) -> str:
     """Who acted, as far as the span or its events say; "" where they do not."""
-    found = first_text(span.attributes, _PRINCIPAL)
+    found = first_text(span.attributes, PRINCIPAL)
     if not found:
         for event in span.events:
             found = first_text(event.attributes, ("kc.details.username", "kc.userId", "IdentityID", "OAuth2Subject"))
