@@ -16,8 +16,10 @@ import hashlib
 import ipaddress
 import re
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from app.times import SECOND
@@ -27,7 +29,7 @@ MAX_CALLS = 20_000
 MAX_DURATIONS = 5_000
 MAX_SPRAYS = 50_000
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 2.0, 5.0, 10.0)
-OVERFLOW: Labels = (("otel_metric_overflow", "true"),)
+OVERFLOW: Values = ()  # the one series of what comes after
 
 _CALLS = ("service_name", "span_name", "auth_result", "auth_method", "auth_failure_reason", "auth_client_subnet")
 _DURATIONS = _CALLS[:4]
@@ -46,7 +48,7 @@ _USER_HASH = "user.hash"
 _LONGEST_LABEL = 128
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|(\d{1,3}(?:\.\d{1,3}){3}):\d+", re.ASCII)
 
-Labels: TypeAlias = "tuple[tuple[str, str], ...]"
+Values: TypeAlias = "tuple[str, ...]"  # of a family's labels, in their order
 
 
 @dataclass(slots=True)
@@ -72,20 +74,20 @@ class _Counters:
     """Counters of one family, at most so many; what comes after is counted together, under a label that says so."""
 
     def __init__(self, names: tuple[str, ...], most: int) -> None:
-        self._names = names
+        self.names = names
         self._most = most
-        self.values: dict[Labels, int] = {}
-        self.exemplars: dict[Labels, Exemplar] = {}
+        self.counts: dict[Values, int] = {}
+        self.exemplars: dict[Values, Exemplar] = {}
 
-    def add(self, values: tuple[str, ...], exemplar: Exemplar) -> None:
-        labels = limited(self.values, tuple(zip(self._names, values, strict=True)), self._most)
-        self.values[labels] = self.values.get(labels, 0) + 1
-        if _better(self.exemplars.get(labels), exemplar):
-            self.exemplars[labels] = exemplar
+    def add(self, values: Values, exemplar: Exemplar) -> None:
+        series = limited(self.counts, values, self._most)
+        self.counts[series] = self.counts.get(series, 0) + 1
+        if _better(self.exemplars.get(series), exemplar):
+            self.exemplars[series] = exemplar
 
 
-def limited(known: Mapping[Labels, Any], labels: Labels, most: int) -> Labels:
-    return labels if labels in known or len(known) < most else OVERFLOW
+def limited(known: Mapping[Values, Any], values: Values, most: int) -> Values:
+    return values if values in known or len(known) < most else OVERFLOW
 
 
 def _better(old: Exemplar | None, new: Exemplar) -> bool:
@@ -100,7 +102,7 @@ class SpanMetrics:
         self._lock = threading.Lock()
         self._calls = _Counters(_CALLS, MAX_CALLS)
         self._sprays = _Counters(_SPRAYS, MAX_SPRAYS)
-        self._durations: dict[Labels, _Histogram] = {}
+        self._durations: dict[Values, _Histogram] = {}
 
     def count(self, spans: Sequence[Span]) -> None:
         """Count the auth spans among the spans."""
@@ -121,16 +123,18 @@ class SpanMetrics:
         bucket = user_bucket(attributes) if span.name == "auth.login" and result == "failure" else ""
         with self._lock:
             self._calls.add((service, name, result, method, reason, subnet), exemplar)
-            self._observe(tuple(zip(_DURATIONS, (service, name, result, method), strict=True)), exemplar)
+            self._observe((service, name, result, method), exemplar)
             if bucket:
                 self._sprays.add((service, subnet, bucket), exemplar)
 
-    def _observe(self, labels: Labels, exemplar: Exemplar) -> None:
-        histogram = self._durations.setdefault(limited(self._durations, labels, MAX_DURATIONS), _Histogram())
-        seconds = exemplar.value
-        place = next((place for place, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))
+    def _observe(self, values: Values, exemplar: Exemplar) -> None:
+        series = limited(self._durations, values, MAX_DURATIONS)
+        histogram = self._durations.get(series)
+        if histogram is None:
+            histogram = self._durations[series] = _Histogram()
+        place = bisect_left(BOUNDS, exemplar.value)
         histogram.counts[place] += 1
-        histogram.sum_s += seconds
+        histogram.sum_s += exemplar.value
         if _better(histogram.exemplars[place], exemplar):
             histogram.exemplars[place] = exemplar
 
@@ -145,15 +149,16 @@ class SpanMetrics:
 
     def _histograms(self, name: str) -> list[str]:
         lines = [f"# TYPE {name} histogram\n# UNIT {name} seconds\n# HELP {name} How long auth checks took.\n"]
-        for labels, histogram in self._durations.items():
+        for values, histogram in self._durations.items():
+            labels = _labels(_DURATIONS, values)
             total = 0
             for place, bound in enumerate((*BOUNDS, float("inf"))):
                 total += histogram.counts[place]
                 shown = "+Inf" if place == len(BOUNDS) else _number(bound)
                 exemplar = histogram.exemplars[place]
-                lines.append(f"{name}_bucket{_labels((*labels, ('le', shown)))} {total}{exemplar.text() if exemplar else ''}\n")
-            lines.append(f"{name}_sum{_labels(labels)} {_number(histogram.sum_s)}\n")
-            lines.append(f"{name}_count{_labels(labels)} {total}\n")
+                lines.append(f'{name}_bucket{{{labels},le="{shown}"}} {total}{exemplar.text() if exemplar else ""}\n')
+            lines.append(f"{name}_sum{{{labels}}} {_number(histogram.sum_s)}\n")
+            lines.append(f"{name}_count{{{labels}}} {total}\n")
         return lines
 
 
@@ -169,7 +174,11 @@ def client_subnet(span: Span) -> str:
     value = next((span.attributes[name] for name in _ADDRESSES if _usable(span, name)), None)
     if value is None:
         return "unknown"
-    text = str(value)[:_LONGEST_LABEL]
+    return _subnet(str(value)[:_LONGEST_LABEL])
+
+
+@lru_cache(maxsize=10_000)
+def _subnet(text: str) -> str:
     port = _WITH_PORT.fullmatch(text)
     try:
         address = ipaddress.ip_address((port[1] or port[2]) if port else text)
@@ -199,15 +208,17 @@ def user_bucket(attributes: Mapping[str, Any]) -> str:
 
 def _counter(name: str, help_: str, counters: _Counters) -> list[str]:
     lines = [f"# TYPE {name} counter\n# HELP {name} {help_}\n"]
-    for labels, value in counters.values.items():
-        exemplar = counters.exemplars.get(labels)
+    for values, count in counters.counts.items():
+        exemplar = counters.exemplars.get(values)
         shown = Exemplar(exemplar.trace_id, exemplar.span_id, 1.0, exemplar.at_s, exemplar.refused).text() if exemplar else ""
-        lines.append(f"{name}_total{_labels(labels)} {value}{shown}\n")
+        lines.append(f"{name}_total{{{_labels(counters.names, values)}}} {count}{shown}\n")
     return lines
 
 
-def _labels(labels: Labels) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
+def _labels(names: tuple[str, ...], values: Values) -> str:
+    if values == OVERFLOW:
+        return 'otel_metric_overflow="true"'
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
 
 
 def _escaped(value: str) -> str:

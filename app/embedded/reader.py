@@ -17,6 +17,7 @@ from app.traceql.fetch import TraceSpans
 # Up to this many traces are gathered from the index and sorted; past it, traces are walked from the newest and probed.
 GATHERED = 2_000
 _FEW = 300  # traces in the window: looking at them is cheaper than asking the index
+_READ_AT_ONCE = 50  # most searches end at their limit long before the last
 _ROW = "id, trace_id, bucket, start_ns, end_ns"
 
 
@@ -94,7 +95,7 @@ class Reader:
         if plan is not None and self._count("SELECT 1 FROM traces WHERE bucket BETWEEN ? AND ?", buckets, _FEW) >= _FEW:
             best = self._narrowest(plan, buckets)
             if best is not None:
-                yield from self._gathered(self._ids(best, buckets), window)
+                yield from self._gathered(self._places(best, buckets), window)
                 return
         where, arguments = _where(plan)
         yield from self._rows(f"bucket BETWEEN ? AND ? AND {where}", (*buckets, *arguments), window)
@@ -139,32 +140,27 @@ class Reader:
         limited = f"SELECT count(*) FROM ({query} LIMIT {most})"  # noqa: S608 - made of constants
         return int(self.db.execute(limited, arguments).fetchone()[0])
 
-    def _ids(self, plan: Plan, buckets: tuple[int, int]) -> set[int]:
+    def _places(self, plan: Plan, buckets: tuple[int, int]) -> set[tuple[int, int]]:
+        """The buckets and ids of the plan's traces: their order in time is known before a trace's row is read."""
         match plan:
             case Posted(ranges):
-                ids: set[int] = set()
+                places: set[tuple[int, int]] = set()
                 for part in ranges:
-                    rows = self.db.execute(_postings("trace", part), (part.key, *part.arguments, *buckets))
-                    ids.update(row[0] for row in rows)
-                return ids
+                    places.update(self.db.execute(_postings("bucket, trace", part), (part.key, *part.arguments, *buckets)))
+                return places
             case Fact(sql, arguments):
-                return {row[0] for row in self.db.execute(f"SELECT id FROM traces WHERE {sql}", arguments)}  # noqa: S608
+                return set(self.db.execute(f"SELECT bucket, id FROM traces WHERE {sql}", arguments))  # noqa: S608 - constants
             case All(plans):
                 narrow = [part for part in plans if self._estimate(part, buckets, GATHERED) < GATHERED]
-                return set.intersection(*(self._ids(part, buckets) for part in narrow))
+                return set.intersection(*(self._places(part, buckets) for part in narrow))
             case Any_(plans):
-                return set().union(*(self._ids(part, buckets) for part in plans))
+                return set().union(*(self._places(part, buckets) for part in plans))
 
-    def _gathered(self, ids: set[int], window: Window) -> Iterator[Row]:
-        rows: list[Row] = []
-        ordered = sorted(ids)
-        for first in range(0, len(ordered), 500):
-            some = ordered[first : first + 500]
-            places = ",".join("?" * len(some))
-            found = self._rows(f"id IN ({places})", some, window)
-            rows += found
-        rows.sort(key=lambda row: (row.bucket, row.id), reverse=True)
-        return iter(rows)
+    def _gathered(self, places: set[tuple[int, int]], window: Window) -> Iterator[Row]:
+        ids = [number for _, number in sorted(places, reverse=True)]
+        for first in range(0, len(ids), _READ_AT_ONCE):
+            some = ids[first : first + _READ_AT_ONCE]
+            yield from self._rows(f"id IN ({','.join('?' * len(some))})", some, window)
 
 
 def _postings(what: str, part: Range) -> str:

@@ -7,7 +7,8 @@ cannot be indexed by value (long text, NaN) is indexed as being there, so that a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -37,8 +38,8 @@ class KeyRange:
     """A key's number, and the seconds between which traces with it began."""
 
     id: int
-    first: int
-    last: int
+    first: int = 2**62
+    last: int = -(2**62)
 
 
 class Keys:
@@ -47,22 +48,27 @@ class Keys:
     def __init__(self, known: Iterable[tuple[Key, KeyRange]] = ()) -> None:
         self.ranges: dict[Key, KeyRange] = dict(known)
         self.fresh: list[Key] = []
-        self._next = max((r.id for r in self.ranges.values()), default=OVERFLOW) + 1
+        self._by_number = {known.id: known for known in self.ranges.values()}
+        self._next = max(self._by_number, default=OVERFLOW) + 1
 
-    def number(self, key: Key, bucket: int) -> int:
+    def number(self, key: Key) -> int:
         """The key's number, a new one where it is met first; OVERFLOW where there are too many."""
         known = self.ranges.get(key)
         if known is None:
             if len(self.ranges) >= MAX_KEYS:
                 return OVERFLOW
-            known = self.ranges[key] = KeyRange(self._next, bucket, bucket)
+            known = self.ranges[key] = self._by_number[self._next] = KeyRange(self._next)
             self._next += 1
             self.fresh.append(key)
-        elif bucket > known.last:
-            known.last = bucket
-        elif bucket < known.first:
-            known.first = bucket
         return known.id
+
+    def seen(self, numbers: Iterable[int], bucket: int) -> None:
+        """A trace of that second holds these keys."""
+        for number in numbers:
+            known = self._by_number.get(number)
+            if known is not None:
+                known.first = min(known.first, bucket)
+                known.last = max(known.last, bucket)
 
     def find(self, scope: str, name: str, type_: str) -> int | None:
         known = self.ranges.get(Key(scope, name, type_))
@@ -74,117 +80,85 @@ class Indexer:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._shared: dict[tuple[int, int], tuple[Resource, Scope, list[tuple[Key, Indexed]]]] = {}
+        # The busiest loop of the store: numbers are looked up by text alone, without making a Key.
+        self._numbers: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self._shared: dict[tuple[int, int], tuple[Resource, Scope, Terms]] = {}
 
     def terms(self, spans: Iterable[Span], bucket: int) -> Terms:
         out: Terms = set()
-        number = self._keys.number
-
-        def add(key: Key, value: Indexed) -> None:
-            found = number(key, bucket)
-            out.add((found, value if found != OVERFLOW else ""))
-
         for span in spans:
-            for key, value in self._surroundings(span):
-                add(key, value)
-            _attributes("span", span.attributes, add)
-            add(_NAME, span.name[:LONGEST_VALUE])
-            add(_STATUS, span.status.value)
-            add(_KIND, span.kind.value)
+            out |= self._surroundings(span)
+            self._attributes("span", span.attributes, out)
+            self._add("intrinsic", "name", TEXT, span.name[:LONGEST_VALUE], out)
+            self._add("intrinsic", "status", INT, span.status.value, out)
+            self._add("intrinsic", "kind", INT, span.kind.value, out)
             if span.status_message:
-                add(_STATUS_MESSAGE, span.status_message[:LONGEST_VALUE])
+                self._add("intrinsic", "statusMessage", TEXT, span.status_message[:LONGEST_VALUE], out)
             for event in span.events:
-                add(_EVENT_NAME, event.name[:LONGEST_VALUE])
-                _attributes("event", event.attributes, add)
+                self._add("intrinsic", "event:name", TEXT, event.name[:LONGEST_VALUE], out)
+                self._attributes("event", event.attributes, out)
             for link in span.links:
-                add(_LINK_TRACE, link.trace_id.lstrip("0"))  # as TraceQL compares it
-                _attributes("link", link.attributes, add)
+                self._add("intrinsic", "link:traceID", TEXT, link.trace_id.lstrip("0"), out)  # as TraceQL compares it
+                self._attributes("link", link.attributes, out)
+        self._keys.seen({number for number, _ in out}, bucket)
         return out
 
-    def _surroundings(self, span: Span) -> list[tuple[Key, Indexed]]:
+    def _surroundings(self, span: Span) -> Terms:
         # The objects are kept with their terms: an id alone could come back with another object.
         place = (id(span.resource), id(span.scope))
         known = self._shared.get(place)
         if known is None:
-            found: list[tuple[Key, Indexed]] = []
-
-            def add(key: Key, value: Indexed) -> None:
-                found.append((key, value))
-
-            _attributes("resource", span.resource.attributes, add)
-            _attributes("instrumentation", span.scope.attributes, add)
-            add(_SCOPE_NAME, span.scope.name[:LONGEST_VALUE])
-            add(_SCOPE_VERSION, span.scope.version[:LONGEST_VALUE])
+            found: Terms = set()
+            self._attributes("resource", span.resource.attributes, found)
+            self._attributes("instrumentation", span.scope.attributes, found)
+            self._add("intrinsic", "instrumentation:name", TEXT, span.scope.name[:LONGEST_VALUE], found)
+            self._add("intrinsic", "instrumentation:version", TEXT, span.scope.version[:LONGEST_VALUE], found)
             if len(self._shared) > 1000:
                 self._shared.clear()
             known = self._shared[place] = (span.resource, span.scope, found)
         return known[2]
 
+    def _add(self, scope: str, name: str, type_: str, value: Indexed, out: Terms) -> None:
+        # Intrinsics arrive here cut, not left out, where they are long: a search compares the cut text, then the whole.
+        numbers = self._numbers[scope, type_]
+        number = numbers.get(name)
+        if number is None:
+            number = self._keys.number(Key(scope, name, type_))
+            if number == OVERFLOW:
+                out.add((OVERFLOW, ""))
+                return
+            numbers[name] = number
+        out.add((number, value))
 
-# Intrinsics are cut, not left out, where they are long: a search compares the cut text, then the whole.
-_NAME = Key("intrinsic", "name", TEXT)
-_STATUS = Key("intrinsic", "status", INT)
-_KIND = Key("intrinsic", "kind", INT)
-_STATUS_MESSAGE = Key("intrinsic", "statusMessage", TEXT)
-_EVENT_NAME = Key("intrinsic", "event:name", TEXT)
-_LINK_TRACE = Key("intrinsic", "link:traceID", TEXT)
-_SCOPE_NAME = Key("intrinsic", "instrumentation:name", TEXT)
-_SCOPE_VERSION = Key("intrinsic", "instrumentation:version", TEXT)
-
-_KEYS: dict[tuple[str, str, str], Key] = {}
-
-
-def _key(scope: str, name: str, type_: str) -> Key:
-    """The one object for a key, so that the busiest loop makes none."""
-    short = (scope, name, type_)
-    found = _KEYS.get(short)
-    if found is None:
-        if len(_KEYS) > MAX_KEYS:
-            _KEYS.clear()
-        found = _KEYS[short] = Key(*short)
-    return found
-
-
-def _attributes(scope: str, attributes: Mapping[str, Any], add: Callable[[Key, Indexed], None]) -> None:
-    for name, value in attributes.items():
-        kind = type(value)
-        if kind is str:
-            if len(value) <= LONGEST_VALUE:
-                add(_key(scope, name, TEXT), value)
+    def _attributes(self, scope: str, attributes: Mapping[str, Any], out: Terms) -> None:
+        texts = self._numbers[scope, TEXT]
+        for name, value in attributes.items():
+            if type(value) is str and len(value) <= LONGEST_VALUE and name in texts:
+                out.add((texts[name], value))  # most are this
+            elif type(value) is list:
+                self._array(scope, name, value, out)
             else:
-                add(_key(scope, name, OPAQUE), "")
-        elif kind is int:
-            _number(scope, name, value, add)
-        elif kind is list:
-            _array(scope, name, value, add)
+                self._add(scope, name, *_indexed(value), out)
+
+    def _array(self, scope: str, name: str, values: list[Any], out: Terms) -> None:
+        kinds = {type(value) for value in values}
+        if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
+            self._add(scope, name, UNSEARCHED, "", out)
+        elif len(values) > 100:  # an array of thousands would fill the index with one span
+            self._add(scope, name, OPAQUE, "", out)
         else:
-            _other(scope, name, value, add)
+            for value in values:
+                self._add(scope, name, *_indexed(value), out)
 
 
-def _number(scope: str, name: str, value: int, add: Callable[[Key, Indexed], None]) -> None:
-    if -(2**63) <= value < 2**63:
-        add(_key(scope, name, INT), value)
-    else:
-        add(_key(scope, name, OPAQUE), "")
-
-
-def _other(scope: str, name: str, value: Any, add: Callable[[Key, Indexed], None]) -> None:
+def _indexed(value: Any) -> tuple[str, Indexed]:
+    """The type and the value that the index keeps of a value."""
+    if isinstance(value, str):
+        return (TEXT, value) if len(value) <= LONGEST_VALUE else (OPAQUE, "")
     if isinstance(value, bool):
-        add(_key(scope, name, BOOL), int(value))
-    elif isinstance(value, float):
-        # SQLite has no NaN.
-        add(_key(scope, name, OPAQUE if math.isnan(value) else FLOAT), "" if math.isnan(value) else value)
-    else:
-        add(_key(scope, name, UNSEARCHED), "")
-
-
-def _array(scope: str, name: str, values: list[Any], add: Callable[[Key, Indexed], None]) -> None:
-    kinds = {type(value) for value in values}
-    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
-        add(_key(scope, name, UNSEARCHED), "")
-        return
-    if len(values) > 100:  # an array of thousands would fill the index with one span
-        add(_key(scope, name, OPAQUE), "")
-        return
-    for value in values:
-        _attributes(scope, {name: value}, add)
+        return BOOL, int(value)
+    if isinstance(value, int):
+        return (INT, value) if -(2**63) <= value < 2**63 else (OPAQUE, "")
+    if isinstance(value, float):
+        return (OPAQUE, "") if math.isnan(value) else (FLOAT, value)  # SQLite has no NaN
+    return UNSEARCHED, ""
