@@ -51,7 +51,7 @@ trace(
     gw.serve("POST /v1/passes", 403, ok("rider-9"), gw.call(passes.serve(
         "POST /passes", 403, passes.call(fares.serve("GET /fares/{zone}", 200), fresh=True),
         passes.fetch("POST http://fares:8080/holds", 403, mark="call", peer="fares")))),
-    outcome="denied", service="passes", where="call", confidence=["medium", "low"], findings=["missing_hop", "relayed_by"], no_findings=["side_effect_before_denial"],
+    outcome="denied", service=["passes", "fares"], where="call", confidence=["medium", "low"], findings=["missing_hop", "relayed_by"], no_findings=["side_effect_before_denial"],
     why="Rule 7: a CLIENT span with 403 from a peer with no SERVER span is the peer's denial; fares sends spans elsewhere.")
 
 trace(

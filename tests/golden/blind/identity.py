@@ -122,7 +122,7 @@ trace(
 trace(
     "introspection-answers-200-then-401",
     gateway.serve("GET /orders", 401, gateway.call(Service("auth-core", "java", port=9000).serve("POST /oauth2/introspect", 200))),
-    outcome=["inconclusive", "denied"], entry_status=401, confidence=["medium", "low"],
+    outcome=["inconclusive", "denied"], entry_status=401,
     why="Rule 6: a callee that answered 2xx may have said no in its body: inconclusive; catalogue D infers an inactive token.",
     doubt="page and catalogue differ; the page outranks, but introspection is the one check asked")
 

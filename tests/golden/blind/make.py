@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 # Importing a module adds its traces to the album, in this order.
+import balance  # noqa: F401
 import damage  # noqa: F401
 import engines  # noqa: F401
 import frameworks  # noqa: F401

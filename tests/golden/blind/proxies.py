@@ -145,7 +145,7 @@ trace(
           envoy(Host("waypoint.prod"), 403, role="waypoint", to="inbound-vip|80|http|tariff.prod", mark="proxy", lasts=0.5,
                 url="http://tariff.prod/rates"),
           role="router", to="outbound|80||tariff.prod.svc.cluster.local", url="http://insure.example/rates"),
-    outcome="denied", layer="service_mesh", phase="authz", service="waypoint.prod", where="proxy",
+    outcome="denied", layer="service_mesh", service="waypoint.prod", where="proxy",
     confidence=["medium", "low"], findings=["relayed_by"],
     why="Rule 6 and 'sidecar or waypoint is service_mesh': it called nobody, and nothing but the status speaks.")
 
@@ -198,7 +198,8 @@ trace(
           to="claims", flags="RL", url="http://insure.example/quotes", method="POST"),
     outcome="denied", layer="rate_limiter", service="ratelimit", where="limiter", enforced_by="front-envoy", entry_status=429,
     no_findings=["side_effect_before_denial"],
-    why="Who is named: the limiter's result stands on Envoy's span and it has spans of its own, so its SERVER span is named.")
+    why="Who is named: the limiter's result stands on Envoy's span and it has spans of its own, so its SERVER span is named.",
+    doubt="that the limiter's own counter is bookkeeping and no guarded write, the catalogue says, the page does not")
 
 trace(
     "grpc-quota-exhausted",
@@ -455,7 +456,8 @@ trace(
                             attrs={"http.response.header.server": ["cloudflare"], "http.response.header.cf-ray": ["8f1d0c7a9b1e2c3d-FRA"]})),
     outcome="denied", layer="edge_waf", phase="authz", service="feed-importer", where="call", confidence=["medium", "low"],
     findings=["missing_hop", "status_rewritten"], entry_status=502,
-    why="Rule 7: a CLIENT span with 403 and no SERVER child is the peer's denial, layer by what the peer is: a CDN by its headers.")
+    why="Rule 7: a CLIENT span with 403 and no SERVER child is the peer's denial, layer by what the peer is: a CDN by its headers.",
+    doubt="a CDN's headers also stand on the answers that it passes on; that nothing arrived at partner-hub speaks for the CDN")
 
 firewall = Service("booking", "spring")
 trace(
