@@ -64,12 +64,16 @@ def run(
             log = truth.Log(data / "ordinary.jsonl")
             async with stage.client() as via:
                 coming = asyncio.create_task(stage.ordinary(visits, shop, people, via, log))
-                while not coming.done():
-                    if failure := family.failure():
-                        coming.cancel()
-                        raise ChildFailed(failure)
-                    await asyncio.wait({coming}, timeout=0.5)
-                await coming
+                try:
+                    while not coming.done():
+                        if failure := family.failure():
+                            raise ChildFailed(failure)
+                        await asyncio.wait({coming}, timeout=0.5)
+                    await coming
+                finally:
+                    # Visitors leave before their connections are closed.
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
 
         asyncio.run(visitors())
     except KeyboardInterrupt:

@@ -164,7 +164,7 @@ class Demo:
             self._say(f"Data of an earlier demo is used again: {data}. clew demo --fresh starts anew.")
         backend = self._clew("traces", "embedded", "--otlp-port", str(ports.otlp), "--query-port", str(ports.query),
                              "--data", str(data / "traces"))  # fmt: skip
-        program = prometheus.find(options.cache)
+        program = prometheus.find(options.cache, self._say)
         if program:
             metrics = f"127.0.0.1:{ports.query}"
             prometheus.start(

@@ -6,7 +6,7 @@ import re
 import shutil
 import string
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ CONFIG = "prometheus.demo.yml"
 # Out-of-order samples, by which the past reaches a Prometheus that already runs, came with this version.
 TAKES_THE_PAST = (2, 39)
 PAST_WINDOW = "6h"
+PACKAGE_TIMEOUT_S = 120
 _SERIES_PER_REQUEST = 200
 
 
@@ -38,13 +39,13 @@ class Program:
         return self.version >= TAKES_THE_PAST
 
 
-def find(cache: Path) -> Program | None:
+def find(cache: Path, say: Callable[[str], None] = lambda sentence: None) -> Program | None:
     """Prometheus from the PATH, else from the distribution's package, unpacked below `cache` without root.
 
     None where neither can be had: no apt, no network, another distribution.
     """
     on_path = shutil.which("prometheus")
-    path = Path(on_path) if on_path else _unpacked(cache)
+    path = Path(on_path) if on_path else _unpacked(cache, say)
     if path is None:
         return None
     shown = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
@@ -52,22 +53,32 @@ def find(cache: Path) -> Program | None:
     return Program(path, (int(found[1]), int(found[2]))) if found else None
 
 
-def _unpacked(cache: Path) -> Path | None:
+def _unpacked(cache: Path, say: Callable[[str], None]) -> Path | None:
+    cache = cache.resolve()
     binary = cache / "prometheus" / "usr" / "bin" / "prometheus"
     if binary.exists():
         return binary
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg")
     if not apt or not dpkg:
         return None
+    say("Prometheus is not installed: fetching the distribution's package, which is unpacked and not installed.")
     folder = cache / "download"
     folder.mkdir(parents=True, exist_ok=True)
-    got = subprocess.run([apt, "download", "prometheus"], cwd=folder, capture_output=True, check=False, timeout=120)  # noqa: S603
-    packages = sorted(folder.glob("prometheus_*.deb"))
-    if got.returncode or not packages:
+    if not _runs([apt, "download", "prometheus"], folder):
         return None
-    target = cache / "prometheus"
-    done = subprocess.run([dpkg, "-x", str(packages[-1]), str(target)], capture_output=True, check=False)  # noqa: S603
-    return binary if done.returncode == 0 and binary.exists() else None
+    packages = sorted(folder.glob("prometheus_*.deb"))
+    if not packages or not _runs([dpkg, "-x", str(packages[-1]), str(cache / "prometheus")], folder):
+        return None
+    return binary if binary.exists() else None
+
+
+def _runs(command: Sequence[str], folder: Path) -> bool:
+    """Whether a program of the system did what was asked, within bounded time."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=PACKAGE_TIMEOUT_S)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def start(
@@ -85,7 +96,6 @@ def start(
     if program.takes_the_past:
         config += f"storage:\n  tsdb:\n    out_of_order_time_window: {PAST_WINDOW}\n"
     (folder / "prometheus.yml").write_text(config)
-    features = "exemplar-storage"
     return family.start(
         "prometheus",
         [
@@ -93,7 +103,7 @@ def start(
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
-            f"--enable-feature={features}",
+            "--enable-feature=exemplar-storage",
             "--web.enable-remote-write-receiver",
         ],
         # Debian's package reads console templates from there; an unpacked one has none.

@@ -242,31 +242,34 @@ def test_a_stolen_token_shows_as_one_session_from_two_addresses(done):
     assert set(run.end.entities.addresses) < set(seen)
 
 
-def test_the_same_seed_does_the_same_again(tmp_path_factory, done):
-    with open_shop(tmp_path_factory.mktemp("again"), sqlite=True) as shop:
-        again = shop.perform(["credential-stuffing"])
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory):
+    """Another shop of the same seed, without PostgreSQL."""
+    base = tmp_path_factory.mktemp("sqlite")
+    place = base / "shop" / "shop.json"
+    with open_shop(base, sqlite=True) as shop:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600, "it holds the keys to the shop's control routes"
+        yield shop.perform(["credential-stuffing", "authorization-probing"])
+    assert not place.exists(), "a shop that has stopped is not to be found"
 
+
+def test_the_same_seed_does_the_same_again(done, on_sqlite):
     def deeds(performed):
-        return [
-            (line.did, line.address, line.login, line.path, line.status) for line in performed.requests("credential-stuffing")
-        ]
+        requests = performed.requests("credential-stuffing")
+        return [(line.did, line.address, line.login, line.path, line.status) for line in requests]
 
-    assert deeds(again) == deeds(done)
+    assert deeds(on_sqlite) == deeds(done)
     assert (
-        again.runs["credential-stuffing"].end.entities.user_hashes == done.runs["credential-stuffing"].end.entities.user_hashes
+        on_sqlite.runs["credential-stuffing"].end.entities.user_hashes
+        == done.runs["credential-stuffing"].end.entities.user_hashes
     )
 
 
-def test_without_postgresql_sqlite_refuses_the_same_and_says_so(tmp_path):
-    with open_shop(tmp_path, sqlite=True) as shop:
-        place = tmp_path / "shop" / "shop.json"
-        assert stat.S_IMODE(place.stat().st_mode) == 0o600, "it holds the keys to the shop's control routes"
-        done = shop.perform(["authorization-probing"])
-    assert done.database == "sqlite"
-    assert done.runs["authorization-probing"].end.unexpected == 0
-    stores = {span.resource.attributes["lab.store"] for span in done.spans if span.service == ORDERS}
+def test_without_postgresql_sqlite_refuses_the_same_and_says_so(on_sqlite):
+    assert on_sqlite.database == "sqlite"
+    assert on_sqlite.runs["authorization-probing"].end.unexpected == 0
+    stores = {span.resource.attributes["lab.store"] for span in on_sqlite.spans if span.service == ORDERS}
     assert stores == {"sqlite: authorizer callback and triggers stand in for roles and row-level security"}
-    trace = done.trace(done.requests("authorization-probing", "order in a stranger's name")[0])
+    trace = on_sqlite.trace(on_sqlite.requests("authorization-probing", "order in a stranger's name")[0])
     events = [event for node in trace.nodes if node.span.attributes.get("db.system") == "sqlite" for event in node.span.events]
     assert "belongs to another user" in events[0].attributes["exception.message"]
-    assert not place.exists(), "a shop that has stopped is not to be found"
