@@ -180,7 +180,7 @@ def _shape(span: _Drawn) -> None:
         else:
             span.name = rest
             span.attributes |= {"rpc.system": "grpc", "rpc.method": rest}
-    elif first in _METHODS and (rest.startswith("/") or not rest):
+    elif first in _METHODS and re.fullmatch(r"/\S*|", rest):
         span.kind = SpanKind.SERVER
         span.attributes |= {"http.request.method": first, **({"url.path": rest} if rest else {})}
     elif first in _SQL:
@@ -230,7 +230,7 @@ def _keyed(span: _Drawn, key: str, value: str) -> None:
         span.events.append((name, dict(pair.split("=", 1) for pair in pairs.split(",") if pair)))
     elif key == "kind":
         span.kind = SpanKind[value.upper()]
-    elif key == "status":
+    elif key == "status" and value.upper() in Status.__members__:
         span.status = Status[value.upper()]
     elif key == "message":
         span.message = value
@@ -247,6 +247,8 @@ def _keyed(span: _Drawn, key: str, value: str) -> None:
     elif key.startswith("resource."):
         span.resource[key.removeprefix("resource.")] = value
     else:
+        if key == "db.system":
+            span.attributes.pop("db.system.name", None)
         span.attributes[key] = _value(value)
 
 
