@@ -176,7 +176,7 @@ class Gatherer:
             rules = asyncio.ensure_future(_or_error(prometheus.rules()))
             parts["alerts"] = _or_error(prometheus.alerts())
             parts["rules"] = rules
-            parts["history"] = _or_error(self._history.between(now_ns - span_ns, now_ns, _known(rules)))
+            parts["history"] = _or_error(self._history.between(now_ns - span_ns, now_ns, asyncio.ensure_future(_known(rules))))
         if alertmanager is not None:
             parts["alertmanager"] = _or_error(alertmanager.alerts())
         round_ = _Round(self._monotonic(), now_ns, parts)

@@ -121,6 +121,8 @@ class Watched:
             alertmanager={"url": "http://alertmanager:9093", **quick},
             **given,
         )
+        for name in ("tempo", "prometheus", "alertmanager"):
+            setattr(app.state.settings, name, getattr(settings, name))
         await app.state.investigation.close()
         await app.state.clients.close()
         there = self._there

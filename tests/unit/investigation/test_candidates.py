@@ -14,7 +14,8 @@ SECOND = 1_000_000_000
 def verdict(number, outcome=Outcome.DENIED, *, at=None, layer=Layer.IDENTITY_PROVIDER, reason="unknown_user", user="", took=10):
     return Judged(
         trace_id=f"{number:032x}", outcome=outcome, layer=layer, service="identity", reason=reason, reason_code="",
-        principal=user, client_address="", sentence="", confidence=Confidence.HIGH, start_ns=(at if at is not None else number) * SECOND,
+        principal=user, client_address="", sentence="", confidence=Confidence.HIGH,
+        start_ns=(at if at is not None else number) * SECOND,
         duration_ns=took, spans=2, partial=False,
     )  # fmt: skip
 
