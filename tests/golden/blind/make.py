@@ -18,6 +18,7 @@ import frameworks  # noqa: F401
 import identity  # noqa: F401
 import proxies  # noqa: F401
 import stores  # noqa: F401
+import traps  # noqa: F401
 import ways  # noqa: F401
 from drawing import write
 
