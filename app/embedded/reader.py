@@ -18,6 +18,7 @@ from app.traceql.fetch import TraceSpans
 GATHERED = 2_000
 _FEW = 300  # traces in the window: looking at them is cheaper than asking the index
 _READ_AT_ONCE = 50  # most searches end at their limit long before the last
+_LONG = "traces INDEXED BY long_traces"  # SQLite would rather walk all traces in the order asked for
 _ROW = "id, trace_id, bucket, start_ns, end_ns"
 
 
@@ -84,7 +85,7 @@ class Reader:
             return
         seen = set()
         where, arguments = _where(plan)
-        for row in self._rows(f"long AND {where}", arguments, window):
+        for row in self._rows(f"long AND {where}", arguments, window, _LONG):
             seen.add(row.id)
             yield row
         for row in self._candidates(plan, window, window.buckets):
@@ -100,9 +101,9 @@ class Reader:
         where, arguments = _where(plan)
         yield from self._rows(f"bucket BETWEEN ? AND ? AND {where}", (*buckets, *arguments), window)
 
-    def _rows(self, where: str, arguments: Sequence[object], window: Window) -> Iterator[Row]:
+    def _rows(self, where: str, arguments: Sequence[object], window: Window, traces: str = "traces") -> Iterator[Row]:
         query = (
-            f"SELECT {_ROW} FROM traces WHERE {where} AND start_ns <= ? AND end_ns >= ?"  # noqa: S608 - made of constants
+            f"SELECT {_ROW} FROM {traces} WHERE {where} AND start_ns <= ? AND end_ns >= ?"  # noqa: S608 - made of constants
             " ORDER BY bucket DESC, id DESC"
         )
         return map(Row._make, self.db.execute(query, (*arguments, window.end_ns, window.start_ns)))

@@ -128,7 +128,7 @@ def by_looking(query, window=EVER):
 
 
 @pytest.mark.parametrize("gathered", [0, 2_000], ids=["walked", "gathered"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(stage=stages, start=st.integers(-100, 1900), length=st.integers(0, 900), bounded=st.booleans())
 def test_the_index_loses_nothing(reader, gathered, stage, start, length, bounded):
     with pytest.MonkeyPatch.context() as patch:

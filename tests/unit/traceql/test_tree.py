@@ -1,6 +1,6 @@
 """Nested sets: every span inside its ancestors, strays related to nothing."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.traceql.tree import NestedSets
@@ -39,6 +39,7 @@ def test_a_very_deep_trace():
     assert sets.right[-1] == depth + 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 12), max_size=12))
 def test_pairs_nest_as_the_parents_say(parents):
     spans = [span(n, parent) for n, parent in enumerate(parents, 1)]

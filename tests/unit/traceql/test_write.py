@@ -1,7 +1,7 @@
 """Tree to text and back: whatever a value holds, the text reads back as the same tree."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.traceql import nodes
@@ -136,11 +136,13 @@ queries = st.one_of(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(queries)
 def test_what_is_written_reads_back_as_the_same_tree(query):
     assert parse(write(query)) == query
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts, names)
 def test_no_value_becomes_syntax(value, name):
     query = search(span_filter(eq(span(name), value)))
