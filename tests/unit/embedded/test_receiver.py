@@ -62,6 +62,19 @@ async def test_an_export_of_nothing_is_fine(backend, body):
     assert (await post(backend, body)).json() == {"partialSuccess": {}}
 
 
+@pytest.mark.parametrize("groups", [0, 1])
+async def test_resources_without_spans_are_an_export_of_nothing(backend, groups):
+    message = service.ExportTraceServiceRequest()
+    batch = message.resource_spans.add()
+    batch.resource.attributes.add(key="service.name").value.string_value = "quiet"
+    for _ in range(groups):
+        batch.scope_spans.add()
+    answer = await post(backend, message.SerializeToString(), PROTOBUF)
+    assert (answer.status_code, answer.content) == (200, b"")
+    in_json = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": []}] * groups}]}
+    assert (await post(backend, in_json)).json() == {"partialSuccess": {}}
+
+
 async def test_spans_without_valid_ids_are_refused_and_the_others_kept(backend):
     mixed = export(("ab" * 16, "cd" * 8), ("ab" * 16, "00" * 8), ("", "cd" * 8), ("zz" * 16, "cd" * 8))
     answer = await post(backend, mixed)
