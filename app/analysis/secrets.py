@@ -16,6 +16,7 @@ import re2
 from app.traces.model import Attributes, Node, Span
 
 if TYPE_CHECKING:
+    from app.analysis.keysets import Keyset
     from app.analysis.reading import Reading
 
 MASK = "[redacted]"
@@ -131,7 +132,7 @@ def class_of(key: str) -> int:
 
 def scan(reading: Reading, *, addresses: bool = False) -> Found:
     """Look through every text of the trace: a page at a time, and span by span only where a page holds something."""
-    scanner = _Scanner(reading, addresses)
+    scanner = _Scanner(reading.keysets, addresses)
     for resource in dict.fromkeys(node.span.resource for node in reading.hops):
         node = next(hop for hop in reading.hops if hop.span.resource is resource)
         scanner.mapping(node, resource.attributes)
@@ -163,6 +164,16 @@ def scan(reading: Reading, *, addresses: bool = False) -> Found:
     return scanner.found
 
 
+def in_span(node: Node, *, addresses: bool = False) -> Found:
+    """Look through every text of one span, its resource's among them."""
+    scanner = _Scanner((), addresses)
+    span = node.span
+    for attributes in (span.attributes, span.resource.attributes, *(event.attributes for event in span.events[:256])):
+        scanner.mapping(node, attributes)
+    scanner.text(node, "status.message", span.status_message)
+    return scanner.found
+
+
 def _said(span: Span) -> Iterator[str]:
     """The texts of a span's events and status."""
     if span.status_message:
@@ -187,9 +198,9 @@ def _holds_something(page: list[str]) -> bool:
 class _Scanner:
     """Places what is found. It stops looking closely once it has located enough of both kinds."""
 
-    def __init__(self, reading: Reading, addresses: bool) -> None:
+    def __init__(self, keysets: Sequence[Keyset], addresses: bool) -> None:
         self.found = Found()
-        self._reading = reading
+        self._keysets = keysets
         self._addresses = addresses
 
     def mapping(self, node: Node, attributes: Attributes) -> None:
@@ -217,7 +228,7 @@ class _Scanner:
             if self.found.more_secrets and self.found.more_persons:
                 return
             span = node.span
-            for key, kind in self._reading.keysets[node.index].looks:
+            for key, kind in self._keysets[node.index].looks:
                 if kind == _SCAN:
                     for text in _texts(span.attributes[key]):
                         self.text(node, key, text)

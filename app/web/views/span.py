@@ -11,7 +11,7 @@ from app.analysis import secrets
 from app.analysis.verdict import Decision
 from app.times import format_duration
 from app.traces import semconv
-from app.traces.model import Attributes, AttributeValue, DefectKind, Node, Span, SpanKind, Status, Trace
+from app.traces.model import Attributes, AttributeValue, DefectKind, Node, Span, SpanKind, Status
 from app.web import words
 from app.web.formats import has_tricks
 from app.web.views import naming
@@ -51,7 +51,7 @@ class Sensitive:
 
 def sensitive(node: Node, *, addresses: bool = False) -> Sensitive:
     """Look through all texts of one span. addresses: client addresses count as personal data."""
-    found = secrets.scan(Trace(node.span.trace_id, [node], [node], ()), addresses=addresses)
+    found = secrets.in_span(node, addresses=addresses)
     return Sensitive(
         secrets.Redactor(found.texts),
         frozenset(place.attribute for place in found.secrets),
