@@ -56,7 +56,8 @@ def run(
     try:
         started = fleet.start(family, data, otlp_url=otlp.rstrip("/"), seed=seed, gateway_port=port, sqlite=sqlite)
         shop, people = started.shop, world.make(seed)
-        typer.echo(f"The shop is at {shop.gateway}, its database is {shop.database}, its spans go to {otlp}.")
+        typer.echo(f"The shop is at {shop.gateway}, its spans go to {otlp}.")
+        typer.echo(f"Its rows are guarded by {started.guard}.")
         typer.echo("Attack it from another terminal: clew lab attack NAME. Ctrl-C stops it.")
 
         async def visitors() -> None:

@@ -245,10 +245,7 @@ class Demo:
         return password
 
     def _introduce(self, password: str, with_prometheus: bool) -> None:
-        shop = self._fleet.shop if self._fleet else None
-        rows = "row-level security of PostgreSQL" if shop and shop.database == "postgresql" else (
-            "SQLite with an authorizer in PostgreSQL's place, which is not installed"
-        )  # fmt: skip
+        assert self._fleet is not None
         lines = [
             "",
             f"  Clew       {self._url}",
@@ -261,7 +258,8 @@ class Demo:
             "   3. The earlier incident: guessing, a leaked list of passwords that worked twice, and what the thief did next.",
             f"   4. Ground truth, to check Clew against: {self._truth}",
             "",
-            f"  The shop's rows are guarded by {rows}. Logs: {self._folder.logs}",
+            f"  The shop's rows are guarded by {self._fleet.guard}.",
+            f"  Logs: {self._folder.logs}",
             "  Ctrl-C stops everything.",
             "",
         ]  # fmt: skip

@@ -43,19 +43,35 @@ class Shop(msgspec.Struct, frozen=True):
         return {CONTROL_HEADER: self.control_key}
 
 
-class Fleet:
-    """A started shop. `stop` ends its processes and removes its database."""
+class Store(msgspec.Struct, frozen=True):
+    """The shop's database: which one, each service's URL, and why it is not PostgreSQL where it is not."""
 
-    def __init__(self, shop: Shop, place: Path, server: postgres.Server | None) -> None:
+    kind: str
+    urls: dict[str, str]
+    why: str = ""
+    server: postgres.Server | None = None
+
+
+class Fleet:
+    """A started shop, whose processes are the family's."""
+
+    def __init__(self, shop: Shop, place: Path, store: Store) -> None:
         self.shop = shop
         self.place = place
-        self._server = server
+        self._store = store
+
+    @property
+    def guard(self) -> str:
+        """How the shop's rows are guarded, in words for a person."""
+        if self._store.kind == "postgresql":
+            return "row-level security and least-privilege roles of PostgreSQL"
+        return f"SQLite with an authorizer and triggers, in the place of PostgreSQL ({self._store.why})"
 
     def forget(self) -> None:
         """Remove what only made sense while the processes ran. Call once they have ended."""
         self.place.unlink(missing_ok=True)
-        if self._server:
-            self._server.remove()
+        if self._store.server:
+            self._store.server.remove()
 
 
 def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway_port: int = 0, sqlite: bool = False) -> Fleet:
@@ -69,20 +85,14 @@ def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway
     if gateway_port:
         ports[GATEWAY] = gateway_port
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    shop = Shop(
-        seed=seed,
-        urls=urls,
-        control_key=secrets.token_hex(16),
-        signing_key=secrets.token_hex(32),
-        # From the seed, so that the same seed gives the same user hashes, as ground truth of another run may hold.
-        pseudonym_key=f"clew-lab-{seed}",
-        database="sqlite" if sqlite or postgres.binaries() is None else "postgresql",
-    )
+    control_key, signing_key = secrets.token_hex(16), secrets.token_hex(32)
+    # From the seed, so that the same seed gives the same user hashes, as ground truth of another run may hold.
+    pseudonym_key = f"clew-lab-{seed}"
 
     def launch(name: str, database: str) -> None:
         config = ServiceConfig(
             name=name, port=ports[name], otlp_url=otlp_url, peers={peer: urls[peer] for peer in CALLS.get(name, ())},
-            signing_key=shop.signing_key, control_key=shop.control_key, pseudonym_key=shop.pseudonym_key, database=database,
+            signing_key=signing_key, control_key=control_key, pseudonym_key=pseudonym_key, database=database,
         )  # fmt: skip
         family.start(name, [sys.executable, "-m", "app.lab.services"], env={VARIABLE: config.encode()})
 
@@ -90,14 +100,15 @@ def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway
     for name in SERVICES:
         if name not in STORES:
             launch(name, "")
-    server, databases = _database(family, folder, people, shop.database)
+    store = _store(family, folder, people, sqlite=sqlite)
     for name in STORES:
-        launch(name, databases[name])
+        launch(name, store.urls[name])
+    shop = Shop(seed, urls, control_key, signing_key, pseudonym_key, store.kind)
     await_ready(family, shop)
     place = folder / PLACE_FILE
     place.touch(mode=0o600)
     place.write_bytes(msgspec.json.encode(shop))
-    return Fleet(shop, place, server)
+    return Fleet(shop, place, store)
 
 
 def find(folder: Path) -> Shop:
@@ -108,19 +119,24 @@ def find(folder: Path) -> Shop:
         raise NotFound(f"No shop runs from {folder}. Start one with clew lab run or clew demo.") from None
 
 
-def _database(family: Family, folder: Path, people: world.World, kind: str) -> tuple[postgres.Server | None, dict[str, str]]:
+def _store(family: Family, folder: Path, people: world.World, *, sqlite: bool) -> Store:
+    """PostgreSQL where it can be had, else its stand-in with the reason."""
     # Imported here: argon2 and the service are only needed by the one who starts the shop.
     from app.lab.services.identity import HASHER
 
     hashes = {person.id: HASHER.hash(person.password) for person in people.people}
-    if kind == "postgresql":
-        server = postgres.start(family, people, hashes, folder / "postgres.path")
-        return server, server.urls
+    why = "as asked for"
+    if not sqlite:
+        try:
+            server = postgres.start(family, people, hashes, folder / "postgres.path")
+            return Store("postgresql", server.urls, server=server)
+        except ChildFailed as error:
+            why = error.sentence.rstrip(".")
     path = folder / "shop.sqlite"
     for stale in folder.glob("shop.sqlite*"):
         stale.unlink()
     create_sqlite(str(path), people, hashes)
-    return None, dict.fromkeys(STORES, f"sqlite:///{path}")
+    return Store("sqlite", dict.fromkeys(STORES, f"sqlite:///{path}"), why)
 
 
 def await_ready(family: Family, shop: Shop) -> None:

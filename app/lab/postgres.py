@@ -87,15 +87,19 @@ def _start(family: Family, world: World, hashes: dict[str, str], programs: Path,
     if identity:
         os.chown(folder, identity.pw_uid, identity.pw_gid)
         os.chown(secret_file, identity.pw_uid, identity.pw_gid)
-    made = subprocess.run(  # noqa: S603 - a program of the system's PostgreSQL
-        [str(programs / "initdb"), "--pgdata", str(data), "--username", OWNER, "--pwfile", str(secret_file),
-         "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"],
-        capture_output=True, text=True, check=False, cwd="/",
-        user=identity.pw_uid if identity else None, group=identity.pw_gid if identity else None,
-        extra_groups=[] if identity else None,
-    )  # fmt: skip
+    try:
+        made = subprocess.run(  # noqa: S603 - a program of the system's PostgreSQL
+            [str(programs / "initdb"), "--pgdata", str(data), "--username", OWNER, "--pwfile", str(secret_file),
+             "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"],
+            capture_output=True, text=True, check=False, cwd="/",
+            user=identity.pw_uid if identity else None, group=identity.pw_gid if identity else None,
+            extra_groups=[] if identity else None,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ChildFailed(f"PostgreSQL's initdb could not be run: {error}") from error
     if made.returncode:
-        raise ChildFailed(f"PostgreSQL's initdb failed: {made.stderr.strip().splitlines()[-1][:200]}")
+        words = made.stderr.strip().splitlines()
+        raise ChildFailed(f"PostgreSQL's initdb failed: {words[-1][:200] if words else 'it gave no reason'}")
     port = free_port()
     options = [word for option in SERVER_OPTIONS for word in ("-c", option)]
     child = family.start(
@@ -106,7 +110,11 @@ def _start(family: Family, world: World, hashes: dict[str, str], programs: Path,
         cwd=Path("/"),
     )
     passwords = {service: secrets.token_hex(16) for service in ROLES}
-    _fill(child, f"postgresql://{OWNER}:{password}@127.0.0.1:{port}", world, hashes, passwords)
+    try:
+        _fill(child, f"postgresql://{OWNER}:{password}@127.0.0.1:{port}", world, hashes, passwords)
+    except ChildFailed:
+        family.drop(child)
+        raise
     return {service: f"postgresql://{role}:{passwords[service]}@127.0.0.1:{port}/shop" for service, role in ROLES.items()}
 
 

@@ -47,7 +47,8 @@ def recorder():
 
 def test_an_attack_on_a_running_shop_leaves_its_truth(tmp_path, recorder):
     with running(tmp_path, recorder.url, "--sqlite", "--visits-per-minute", "120") as shop:
-        assert "its database is sqlite" in shop.stdout.readline()
+        assert "The shop is at http://127.0.0.1:" in shop.stdout.readline()
+        assert "SQLite with an authorizer and triggers, in the place of PostgreSQL (as asked for)" in shop.stdout.readline()
         attacked = clew("lab", "attack", "dropped-context", "--data", str(tmp_path))
         assert attacked.returncode == 0, attacked.stderr
         assert "0 of them answered otherwise than configured" in attacked.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections import Counter
 
@@ -10,7 +11,7 @@ from support.lab_shop import PEOPLE, open_shop
 
 from app.analysis.examine import Context, examine
 from app.analysis.verdict import Outcome
-from app.lab import attacks, expectations, truth
+from app.lab import attacks, expectations, postgres, truth
 from app.lab.config import BILLING, GATEWAY, IDENTITY, ORDERS, POLICY, SERVICES
 from app.lab.services.identity import LOCK_AFTER
 from app.traces.model import DefectKind, SpanKind, Status
@@ -273,3 +274,17 @@ def test_without_postgresql_sqlite_refuses_the_same_and_says_so(on_sqlite):
     trace = on_sqlite.trace(on_sqlite.requests("authorization-probing", "order in a stranger's name")[0])
     events = [event for node in trace.nodes if node.span.attributes.get("db.system") == "sqlite" for event in node.span.events]
     assert "belongs to another user" in events[0].attributes["exception.message"]
+
+
+def test_a_postgresql_that_cannot_run_is_replaced_with_its_reason(tmp_path, monkeypatch):
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    initdb = broken / "initdb"
+    initdb.write_text("#!/bin/sh\necho 'initdb: error: no space left' >&2\nexit 1\n")
+    initdb.chmod(0o755)
+    monkeypatch.setattr(postgres, "binaries", lambda: broken)
+    with open_shop(tmp_path) as shop:
+        assert shop.shop.database == "sqlite"
+        # As root the stub cannot even be reached by the unprivileged user: either way the reason is told.
+        assert re.search("initdb (failed: .*no space left|could not be run: .*Permission denied)", shop.guard)
+    assert not (tmp_path / "shop" / "postgres.path").exists()

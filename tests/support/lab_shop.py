@@ -43,6 +43,7 @@ class Performed(msgspec.Struct, frozen=True):
 class Shop:
     def __init__(self, started: fleet.Fleet, recorder: Recorder, folder: Path) -> None:
         self.shop = started.shop
+        self.guard = started.guard
         self.recorder = recorder
         self._folder = folder
 
