@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.embedded.store import Store, StoreError
+from app.embedded.wire import varint
 from app.errors import AppError, NotATrace
 from app.traces.model import Span
 from app.traces.otlp import decode
@@ -176,8 +177,8 @@ def _success(media_type: str, unusable: int) -> Response:
         return Response(json.dumps({"partialSuccess": partial}), media_type=_JSON)
     if not unusable:
         return Response(b"", media_type=_PROTOBUF)
-    inner = b"\x08" + _varint(unusable) + _text(2, words)
-    return Response(b"\x0a" + _varint(len(inner)) + inner, media_type=_PROTOBUF)
+    inner = b"\x08" + varint(unusable) + _text(2, words)
+    return Response(b"\x0a" + varint(len(inner)) + inner, media_type=_PROTOBUF)
 
 
 _ONE = "1 span has no valid trace id or span id."
@@ -186,7 +187,7 @@ _ONE = "1 span has no valid trace id or span id."
 def _failure(refusal: Refused, media_type: str) -> Response:
     headers = {"retry-after": str(refusal.retry_s)} if refusal.retry_s else None
     if media_type == _PROTOBUF:
-        body = b"\x08" + _varint(refusal.code) + _text(2, refusal.sentence)
+        body = b"\x08" + varint(refusal.code) + _text(2, refusal.sentence)
         return Response(body, refusal.status, headers, _PROTOBUF)
     words = json.dumps({"code": refusal.code, "message": refusal.sentence})
     return Response(words, refusal.status, headers, _JSON)
@@ -194,13 +195,4 @@ def _failure(refusal: Refused, media_type: str) -> Response:
 
 def _text(number: int, text: str) -> bytes:
     raw = text.encode()
-    return bytes([number << 3 | 2]) + _varint(len(raw)) + raw
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return bytes([number << 3 | 2]) + varint(len(raw)) + raw

@@ -156,14 +156,14 @@ def trace_message(spans: Iterable[Span]) -> bytes:
 def trace_response(spans: Iterable[Span], *, note: str = "") -> bytes:
     """The v2 envelope: the trace in field 1; with a note, the status PARTIAL in field 3 and the note in field 4."""
     trace = trace_message(spans)
-    out = b"\x0a" + _varint(len(trace)) + trace + b"\x12\x00"
+    out = b"\x0a" + varint(len(trace)) + trace + b"\x12\x00"
     if note:
         text = note.encode()
-        out += b"\x18\x01\x22" + _varint(len(text)) + text
+        out += b"\x18\x01\x22" + varint(len(text)) + text
     return out
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
