@@ -163,6 +163,11 @@ class Account:
     def explicit(self) -> bool:
         return self.signal is not None and self.signal.evidence in ("explicit", "code")
 
+    @property
+    def spoke(self) -> Signal | None:
+        """The span's own statement, where it is one of a refusal or failure; an allow does not explain a refusal."""
+        return self.signal if self.signal is not None and self.signal.decision != "allow" else None
+
     def chain(self) -> list[Account]:
         """From this account down its causes to the origin."""
         found = [self]

@@ -66,7 +66,7 @@ def look(judgement: Judgement) -> Aftermath:
             when = _when(found, denied_at) if in_branch else EffectTime.NO_DENIAL
             if change.kind is not EffectKind.AUDIT and not change.bookkeeping and in_branch:
                 if when is EffectTime.AFTER_DENIAL:
-                    if not change.undoes and not _only_records(change):
+                    if not change.undoes and not _only_records(change) and not _takes_back(found, change, changes):
                         after.append(found)
                 elif found.span.span_id not in undone and not _taken_back(found, change, changes, denied_at):
                     before.append(found)
@@ -155,6 +155,20 @@ def _taken_back(node: Node, change: effects.Change, changes: list[tuple[Node, ef
         if later.undoes or (later.verb == "DELETE" and change.verb != "DELETE" and _same_thing(change.target, later.target)):
             return True
     return False
+
+
+def _takes_back(node: Node, change: effects.Change, changes: list[tuple[Node, effects.Change]]) -> bool:
+    """Whether this change undoes an earlier one of the same service."""
+    if change.verb != "DELETE":
+        return False
+    return any(
+        other.start_ns < node.start_ns
+        and other.service == node.service
+        and earlier.kind is change.kind
+        and earlier.verb != "DELETE"
+        and _same_thing(earlier.target, change.target)
+        for other, earlier in changes
+    )
 
 
 def _same_thing(target: str, other: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 
+from app.analysis import peers
 from app.traces import semconv
 from app.traces.model import Span, SpanKind, Status
 
@@ -73,7 +74,8 @@ def answer(span: Span, *, rpc: bool = True) -> Answer:
             return Answer.OK
         found = of_http(status)
         if found is Answer.REDIRECT and is_login_page(semconv.text(span.attributes.get(semconv.LOCATION))):
-            return Answer.LOGIN
+            # A log-in that leads on to the identity provider is on its way, not refused.
+            return Answer.REDIRECT if peers.is_login_path(semconv.path(span)) else Answer.LOGIN
         return found
     if code is not None:
         return _GRPC[code]

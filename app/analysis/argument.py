@@ -71,14 +71,14 @@ def _decision(judgement: Judgement, named: Named | None) -> list[Ground]:
     rested = f"{named.attribute} = {value!r}" if named.attribute not in ("span.name", "event") else f"the span {span.name!r}"
     if judgement.outcome is Outcome.ERROR:
         sentence = f"{named.service} failed here: {rested} on {span.name!r}."
-    elif origin.signal is not None and origin.signal.decision == "unknown":
-        system = origin.signal.rule.system
+    elif origin.spoke is not None and origin.spoke.decision == "unknown":
+        system = origin.spoke.rule.system
         sentence = f"{system} was asked by {span.name!r}; its answer is not recorded, and the refusal followed at once."
     elif origin.way is Way.OWN:
         sentence = f"{named.service} answered {rested} on {span.name!r} and had called nobody who could have refused."
-    elif origin.way is Way.GUARD or (origin.check and origin.signal is None):
+    elif origin.way is Way.GUARD or (origin.check and origin.spoke is None):
         sentence = f"{span.name!r} is the last span before the refusal, and its name says that it guards."
-    elif span.kind is SpanKind.CLIENT and origin.signal is None:
+    elif span.kind is SpanKind.CLIENT and origin.spoke is None:
         sentence = f"{named.target or 'The callee'} answered {rested} to {span.name!r} and sent no span of its own."
     else:
         sentence = f"{named.service} decided: {rested} on {span.name!r}."
@@ -274,7 +274,9 @@ def conflicts(judgement: Judgement, named: Named | None) -> tuple[str, ...]:
     origin = judgement.origin
     if origin is None or named is None or not judgement.refused:
         return tuple(out)
-    if named.evidence == "protocol" and origin.way is Way.OWN:
+    if origin.signal is not None and origin.spoke is None and origin.is_hop:
+        out.append(f"{origin.node.service} says on {origin.node.span.name!r} that it allowed, and answered a refusal.")
+    elif named.evidence == "protocol" and origin.way is Way.OWN:
         for step in origin.inner:
             if step.signal is not None and step.state is State.ALLOW and step.check and step.signal.phase == named.phase:
                 out.append(

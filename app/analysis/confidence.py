@@ -73,7 +73,7 @@ def _base(judgement: Judgement, named: Named, lowered: list[str]) -> Confidence:
         lowered.append("That this span refused is read from its place: it was the last before the refusal.")
         return Confidence.MEDIUM
     if named.evidence == "words":
-        if origin.signal is not None and origin.signal.is_store:
+        if origin.spoke is not None and origin.spoke.is_store:
             lowered.append("The driver's words say so, without a code.")
             return Confidence.MEDIUM
         lowered.append("Only words say so.")
@@ -92,7 +92,7 @@ def _of_error(judgement: Judgement, named: Named, lowered: list[str]) -> Confide
         lowered.append("The call that failed was the last before the refusal; that it was a check is a guess.")
         return Confidence.MEDIUM
     span = origin.node.span
-    if span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER) or origin.signal is not None:
+    if span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER) or origin.spoke is not None:
         return Confidence.HIGH
     if span.status == 2 or span.events or origin.answer is Answer.FAILED:
         return Confidence.HIGH

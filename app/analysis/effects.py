@@ -129,7 +129,9 @@ def _database(span: Span, system: str) -> Change | None:
     if verb in known.sql_writes:
         if verb == "COPY" and " from " not in text.lower() and text:
             return None
-        return Change(EffectKind.DB_WRITE, target[:200], verb, undoes=False)
+        # Counting failed log-ins is how a user table records a refusal.
+        kind = EffectKind.AUDIT if verb == "UPDATE" and known.audit_text.search(text) else EffectKind.DB_WRITE
+        return Change(kind, target[:200], verb)
     if verb in ("WITH", "SELECT", "TABLE", "QUERY", "") and _writes_within(text):
         return Change(EffectKind.DB_WRITE, target[:200], verb or "write")
     return None

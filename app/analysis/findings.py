@@ -117,7 +117,7 @@ def _rewritten(judgement: Judgement) -> Iterator[Finding]:
             continue
         answer = reading.answer(account.node)
         if account is origin:
-            given = own
+            given = own if own >= 400 else None  # a good answer that carried a no has no status to keep
             continue
         is_error = answer in REFUSALS or answer in (Answer.FAILED, Answer.BUSINESS)
         if given is not None and given >= 400:
@@ -130,7 +130,8 @@ def _rewritten(judgement: Judgement) -> Iterator[Finding]:
             shown = answers.shown_status(account.node.span)
             what = "a database's refusal" if account.cause is not None and account.cause.is_store_call else "a refusal"
             yield _at(FindingKind.STATUS_REWRITTEN, account.node, f"{account.node.service} turned {what} into a {shown}.")
-        given = own
+        if is_error or given is not None:
+            given = own
 
 
 def _answers_login(node: Node, answer: Answer) -> bool:

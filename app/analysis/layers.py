@@ -22,11 +22,12 @@ def met(judgement: Judgement, named: Named | None, clean: Callable[[str], str]) 
     reading, roles = judgement.reading, judgement.roles
     origin, node = judgement.origin, judgement.node
     chain = {a.node.index for a in judgement.chain}
+    own: LayerDecision | None = None
     if named is not None and node is not None:
         decision = Decision.ERROR if judgement.outcome is Outcome.ERROR else Decision.DENY
-        found.append((node.start_ns, node.index, LayerDecision(named.layer, named.service, decision, named.span_id,
-                                                               clean(named.reason), clean(named.target), named.phase,
-                                                               named.rule)))  # fmt: skip
+        own = LayerDecision(named.layer, named.service, decision, named.span_id, clean(named.reason), clean(named.target),
+                            named.phase, named.rule)  # fmt: skip
+        found.append((node.start_ns, node.index, own))
     for signal in reading.signals.values():
         if signal.says == "fetch" and signal.decision != "error":
             continue
@@ -58,14 +59,18 @@ def met(judgement: Judgement, named: Named | None, clean: Callable[[str], str]) 
     seen: set[tuple[Layer, str, Decision]] = set()
     count = 0
     for _, _, entry in found:
-        key = (entry.layer, entry.service, entry.decision)
-        if key in seen or count >= _MOST:
+        key = _key(entry)
+        if key in seen or count >= _MOST or (own is not None and entry is not own and key == _key(own)):
             continue
         seen.add(key)
         count += 1
         yield entry
     if judgement.refused:
         yield from _not_reached(judgement, {(e.layer, e.service) for _, _, e in found})
+
+
+def _key(entry: LayerDecision) -> tuple[Layer, str, Decision]:
+    return entry.layer, entry.service, entry.decision
 
 
 def _inferred(judgement: Judgement, node: Node, chain: set[int]) -> Decision:

@@ -35,7 +35,7 @@ def _is_loud(reading: Reading, node: Node) -> bool:
     if span.status == Status.ERROR:
         return not repeats(node)
     kind = span.kind
-    if kind == SpanKind.INTERNAL or kind == SpanKind.UNSPECIFIED:
+    if (kind == SpanKind.INTERNAL or kind == SpanKind.UNSPECIFIED) and not reading.starts_hop(node):
         return False
     answer = reading.answer(node)
     return answer in REFUSALS or answer >= Answer.FAILED

@@ -51,7 +51,7 @@ def name(judgement: Judgement, rules: RuleBook) -> Named | None:
     if origin is None or node is None or not judgement.names_one:
         return None
     reading, roles = judgement.reading, judgement.roles
-    signal = origin.signal
+    signal = origin.spoke
     status = None if signal is not None else _status_rule(reading, rules, node)
     layer = _layer(judgement, origin, signal, status)
     reason, attribute = _reason(judgement, origin, node, signal)

@@ -62,7 +62,8 @@ _LIMITER = _words("""
 _WAF = _words("""
     waf coraza modsecurity cloudflare akamai fastly cdn imperva firewall cloudfront
 """)
-# A payment gateway is no API gateway.
+# An insurance's policies are its business, and a payment gateway is no API gateway.
+_NOT_A_POLICY_ENGINE = _words("insurance insurances claims return returns refund refunds privacy cookie retention pricing")
 _NOT_A_GATEWAY = _words("""
     payment payments sms mail email notification notifications iot message messaging data
 """)
@@ -82,7 +83,7 @@ def name_role(service: str) -> NameRole | None:
         return NameRole.LIMITER
     if words & _GATEWAY and not words & _NOT_A_GATEWAY:
         return NameRole.GATEWAY
-    if words & _POLICY or {"access", "control"} <= words:
+    if (words & _POLICY and not words & _NOT_A_POLICY_ENGINE) or {"access", "control"} <= words:
         return NameRole.POLICY
     if words & _IDENTITY or _PUBLIC_IDENTITY.search(lowered):
         return NameRole.IDENTITY

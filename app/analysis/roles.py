@@ -154,17 +154,36 @@ class Roles:
         method, path = semconv.method(hop.span), _pieces(semconv.route(hop.span) or semconv.path(hop.span))
         concrete = _pieces(semconv.path(hop.span))
         for node in self._own(hop, 256):
-            for kid in reading.kids(node):
-                if kid.service == hop.service or kid.span.kind != SpanKind.SERVER:
+            if node.span.kind != SpanKind.CLIENT:
+                continue
+            for theirs in (node, *self._served(node)):
+                verb = semconv.method(theirs.span)
+                if method and verb and method != verb:
                     continue
-                theirs = semconv.method(kid.span)
-                if method and theirs and method != theirs:
-                    continue
-                for ours, other in ((path, semconv.route(kid.span)), (concrete, semconv.path(kid.span))):
+                for ours, other in ((path, semconv.route(theirs.span)), (concrete, semconv.path(theirs.span))):
                     pieces = _pieces(other)
                     if ours and pieces and len(pieces) <= len(ours) and ours[-len(pieces) :] == pieces:
                         return True
-        return False
+        return any(self._passed(hop, kid, concrete) for kid in reading.kids(hop))
+
+    def _served(self, call: Node) -> list[Node]:
+        """The server spans at the other end of a call, behind the mesh's proxies."""
+        found: list[Node] = []
+        stack = list(self._reading.kids(call))
+        while stack and len(found) < 8:
+            node = stack.pop()
+            if is_proxy(node):
+                stack.extend(self._reading.kids(node))
+            elif node.span.kind == SpanKind.SERVER and node.service != call.service:
+                found.append(node)
+        return found
+
+    def _passed(self, hop: Node, kid: Node, path: list[str]) -> bool:
+        """Whether a proxy's span is itself the parent of the backend's."""
+        if kid.span.kind != SpanKind.SERVER or kid.service == hop.service:
+            return False
+        pieces = _pieces(semconv.path(kid.span))
+        return bool(path and pieces) and path[-len(pieces) :] == pieces
 
     def _proxy(self, hop: Node) -> Guess:
         """A sidecar or waypoint of a mesh, or a gateway: by where it stands and where it sends to."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.analysis import effects, peers
 from app.analysis.accounts import Account, Item, State, Tolerated, by_start
 from app.analysis.attempts import choose, equal_call
+from app.analysis.peers import Peer
 from app.analysis.steps import is_bad, is_business, is_check, is_guarding, writes
 from app.traces import semconv
 from app.traces.model import Node, SpanKind, Status
@@ -55,8 +57,14 @@ def _item(account: Account, step: Account) -> Item:
         if written and not (allowed and not _alike(written, account, allowed)):
             item.kind = Tolerated.BYPASSED
             return item
-        if len(family) > 1 and _is_probe(account, family):
+        if _has_alternative(account, step):
             item.kind = Tolerated.PROBE
+            return item
+        if len(family) > 1 and _is_probe(account, family):
+            if not _acts_in_bulk(account):
+                item.kind = Tolerated.PROBE
+            elif not allowed:
+                item.kind = Tolerated.SAID_NO
             return item
         if any(is_business(s) for s in after):
             first = not any(is_business(s) for s in account.inner if s.end <= step.start)
@@ -101,6 +109,28 @@ def guarded_by(account: Account, step: Account) -> tuple[list[Account], Node]:
             break
         guarded.append(later)
     return guarded, scope
+
+
+def _has_alternative(account: Account, step: Account) -> bool:
+    """Whether another check, asked right after this one, let the request pass: either was enough."""
+    later = [s for s in account.inner if s.start >= step.end]
+    if not later or not step.check:
+        return False
+    first = later[0]
+    same = first.node.span.name == step.node.span.name
+    return first.state is State.ALLOW and is_check(first) and not same
+
+
+def _acts_in_bulk(account: Account) -> bool:
+    """Whether the request was to change many things, rather than to ask about them."""
+    span = account.node.span
+    if semconv.http_status(span) == 207:
+        return True
+    path = semconv.route(span) or semconv.path(span)
+    if semconv.method(span) not in ("POST", "PUT", "PATCH", "DELETE") or path.lower().rstrip("/").endswith(_QUESTIONS):
+        return False
+    asked = peers.of_target(semconv.path(span), span.name)
+    return asked is not Peer.POLICY and not effects.words().post_reads.search(path[:1024])
 
 
 def _family(account: Account, step: Account) -> list[Account]:
