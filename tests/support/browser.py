@@ -23,10 +23,11 @@ ARGUMENTS = (
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Run an app on a free port of this machine, in a thread; gives its address."""
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """Run an app in a thread, on a free port of this machine unless one is told; gives its address."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -96,3 +97,35 @@ def sign_in(page: Any, address: str, name: str, password: str, next: str = "/pat
     page.fill("[name=password]", password)
     page.click("button[type=submit]")
     page.wait_for_url(f"**{next}")
+
+
+# Every element with text of its own: its colour against the nearest opaque background behind it. Gives those below 4.5 to 1.
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (c) => (c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => [r, g, b].map((c) => linear(c / 255))
+    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = rgb(getComputedStyle(one).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.getClientRects().length || element.closest("svg, :disabled, .vh, .skip, noscript, script")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    const words = element.textContent.trim().slice(0, 30);
+    if (ratio < 4.5) faint.push(`${element.className || element.tagName} ${words} ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""

@@ -67,7 +67,7 @@ def test_the_page_fits_its_window_and_is_legible_and_nothing_is_blocked(chromium
         assert page.trouble == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
         # AA: 4.5 to 1, on the colours as the browser computes them.
-        assert page.evaluate(_CONTRAST) == []
+        assert page.evaluate(browser.CONTRAST) == []
 
 
 def test_the_log_in_page_without_script(chromium, address):
@@ -263,35 +263,3 @@ def test_paper_is_light_and_has_no_controls(ines):
     assert ines.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for control in (".topbar", ".foot", ".button"):
         assert ines.locator(control).locator("visible=true").count() == 0, control
-
-
-# Every element with text of its own: its colour against the nearest opaque background behind it.
-_CONTRAST = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const linear = (c) => (c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
-  const light = ([r, g, b]) => [r, g, b].map((c) => linear(c / 255))
-    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
-  const behind = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const colour = rgb(getComputedStyle(one).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || !element.getClientRects().length || element.closest("svg, :disabled, .vh, .skip, noscript, script")) continue;
-    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
-    const ratio = (a + .05) / (b + .05);
-    const words = element.textContent.trim().slice(0, 30);
-    if (ratio < 4.5) faint.push(`${element.className || element.tagName} ${words} ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}"""
