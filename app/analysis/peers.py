@@ -102,7 +102,7 @@ _POLICY_PATH = re2.compile(
     r"(?i)(^/v[01]/(data|query)(/|$)|/relation-tuples/(batch/)?check|/check/resources|/stores/[^/]+/(batch-)?check$|"
     r"/(decide|decision|decisions|authorize|authz|evaluate|evaluations?|is-?allowed|is_allowed|allowed|can-?i|pdp|enforce)/?$|"
     r"/permissions?/(check|checkbulk|evaluate)/?$|/(check|check-?access|checkpermission|check-?permissions?|access-?check)/?$|"
-    r"^/authz/|/policy/|/policies/)"
+    r"^/authz/)"
 )
 _IDENTITY_PATH = re2.compile(
     r"(?i)(/introspect|/userinfo|/whoami|/openid-connect/|/oauth2?/|/connect/(token|userinfo|introspect)|/token/?$|/tokens/?$|"

@@ -1,0 +1,136 @@
+"""How sure: explicit evidence on a whole path is high, a status alone is medium, words and conflicts are low."""
+
+import pytest
+from support.draw import judged
+
+DENIED = 'orders: auth.permission_check  auth=refused because="missing role"  @check'
+
+
+def test_an_explicit_decision_on_a_whole_path_is_high():
+    trace = judged(f"""
+        gateway: GET /x  403
+          gateway: > GET http://orders:8080/x  403
+            orders: GET /x  403
+              {DENIED}
+    """)
+    assert trace.confidence == "high"
+
+
+def test_a_lost_span_on_the_path_makes_it_medium():
+    trace = judged(f"""
+        gateway: GET /x  403
+          gateway: > GET http://orders:8080/x  403 drop
+            orders: GET /x  403
+              {DENIED}
+    """)
+    assert (trace.origin, trace.confidence) == ("check", "medium")
+    assert "orphan_spans" in trace.kinds
+
+
+def test_a_lost_check_is_still_found_by_its_service_and_time():
+    trace = judged(f"""
+        gateway: GET /x  403
+          gateway: > GET http://orders:8080/x  403
+            orders: GET /x  403
+              orders: handler  drop
+                {DENIED}
+    """)
+    assert (trace.origin, trace.confidence) == ("check", "medium")
+
+
+def test_a_root_without_its_callers_context_is_joined_where_it_fits():
+    trace = judged(f"""
+        gateway: GET /api/x  403 0-60ms
+          gateway: > GET http://orders:8080/x  403 2-50ms
+        orders: GET /x  403 5-40ms
+          {DENIED}
+    """)
+    assert (trace.origin, trace.confidence) == ("check", "medium")
+    assert {"multiple_roots", "broken_propagation"} <= trace.kinds
+
+
+def test_and_not_where_it_does_not():
+    trace = judged(f"""
+        gateway: GET /api/y  403 0-60ms
+          gateway: > GET http://billing:8080/y  403 2-50ms  @call
+        orders: GET /x  403 5-40ms
+          {DENIED}
+    """)
+    assert trace.origin == "call"
+
+
+def test_missing_data_beside_the_path_does_not_lower():
+    trace = judged(f"""
+        gateway: GET /x  403
+          gateway: > POST http://metrics:8080/m  200
+          gateway: > GET http://orders:8080/x  403
+            orders: GET /x  403
+              {DENIED}
+    """)
+    assert (trace.confidence, "uninstrumented_peer" in trace.kinds) == ("high", True)
+
+
+def test_a_partial_trace_whose_path_is_whole_stays_high():
+    trace = judged(f"orders: GET /x  403\n  {DENIED}", partial=True)
+    assert (trace.confidence, "truncated_trace" in trace.kinds) == ("high", True)
+
+
+@pytest.mark.parametrize(
+    ("proof", "confidence"),
+    [
+        ('db.response.status_code=42501 error="permission denied for table t"', "high"),
+        ('error raises="asyncpg.exceptions.InsufficientPrivilegeError:permission denied for table t"', "high"),
+        ('error="permission denied for table t"', "medium"),
+    ],
+    ids=["code", "class", "words"],
+)
+def test_a_drivers_code_or_class_is_high_and_its_words_are_medium(proof, confidence):
+    assert judged(f"orders: GET /x  500\n  orders: SELECT t  {proof}").confidence == confidence
+
+
+def test_evidence_that_disagrees_is_low_and_said():
+    trace = judged("orders: GET /x  403 authz.decision=allow  @orders")
+    assert (trace.outcome, trace.origin, trace.confidence) == ("denied", "orders", "low")
+    assert any(ground.role == "conflict" for ground in trace.grounds)
+
+
+def test_an_allow_on_a_whole_path_is_high_and_an_inferred_one_medium():
+    assert judged("orders: GET /x  200\n  orders: auth.permission_check  auth=passed").confidence == "high"
+    assert judged("orders: GET /x  200\n  orders: > POST http://opa/v1/data/x/allow  200").confidence == "medium"
+
+
+def test_no_evidence_in_a_damaged_trace_is_low():
+    trace = judged("""
+        gateway: GET /x  200
+          gateway: handler  drop
+            gateway: SELECT t
+    """)
+    assert (trace.outcome, trace.confidence) == ("no_auth_evidence", "low")
+
+
+def test_what_the_client_was_answered_must_be_known():
+    trace = judged("orders: handle request  kind=server\n  orders: auth.permission_check  auth=refused because=no")
+    assert (trace.outcome, trace.confidence) == ("denied", "medium")
+
+
+def test_claims_of_a_browser_are_neither_evidence_nor_conflict():
+    trace = judged(f"""
+        web: > GET https://shop.example/x  403 resource.telemetry.sdk.language=webjs auth.result=success auth.subject=admin
+          gateway: GET /x  403
+            gateway: > GET http://orders:8080/x  403
+              orders: GET /x  403
+                {DENIED} auth.subject=mallory
+    """)
+    assert (trace.origin, trace.confidence, trace.principal) == ("check", "high", "mallory")
+
+
+def test_nor_are_claims_that_baggage_copied_onto_every_span():
+    claim = "auth.decision=allow"
+    trace = judged(f"""
+        gateway: GET /x  403 {claim}
+          gateway: > GET http://orders:8080/x  403 {claim}
+            orders: GET /x  403 {claim}
+              {DENIED}
+    """)
+    assert (trace.origin, trace.confidence) == ("check", "high")
+    assert ("application", "allow") not in trace.met
