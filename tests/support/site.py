@@ -14,16 +14,25 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx2 as httpx
+import structlog
 
-from app import times
+from app import paths, times
 from app.db import migrate
 from app.main import create_app
 from app.security import sessions
 from app.security.roles import Person, Role
 from app.security.tables import UserRow
 from app.settings import Settings, load
+from app.web import render
+from app.web.assets import Assets
+
+# Plain lines: structlog's pictures of tracebacks, made for terminals, take seconds each.
+structlog.configure(
+    processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+)
 
 ORIGIN = "http://127.0.0.1:8000"
 # The hash of "correct horse battery staple", made once with the lowest costs: log-in tests need it to be quick.
@@ -90,6 +99,15 @@ class Site:
 
 
 @functools.cache
+def _templates(folder: Path) -> Any:
+    """The compiled templates, shared by all tests of a process: compiling them is a third of putting the app together."""
+    return _environment(folder, Assets(paths.folder("static")))
+
+
+_environment = render.environment
+
+
+@functools.cache
 def _migrated() -> Path:
     """A database at the newest schema, made once and copied for each test: migrations have tests of their own."""
     import asyncio
@@ -111,7 +129,8 @@ async def open(folder: Path, **given: Any) -> AsyncIterator[Site]:
     if not file.exists():
         shutil.copy(_migrated(), file)
     settings = load(**{"database": {"url": f"sqlite:///{file}"}, **given})
-    app = create_app(settings)
+    with mock.patch.object(render, "environment", lambda folder, assets: _templates(folder)):
+        app = create_app(settings)
     async with app.router.lifespan_context(app):
         here = Site(app, settings)
         try:

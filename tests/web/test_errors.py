@@ -21,46 +21,41 @@ KINDS = [
     (errors.SourceRefused("Tempo", "search", "Tempo refused the query.", detail="parse error"), 502, "source_refused"),
     (errors.SourceUnreadable("Tempo", "search", "Tempo's answer is not a trace."), 502, "source_unreadable"),
 ]  # fmt: skip
-ids = [type(error).__name__ for error, _, _ in KINDS]
 
 
 @pytest.fixture
 def raising(here):
     """Routes that fail as told."""
 
-    def add(error: Exception) -> None:
+    def add(error: Exception, name: str = "fails") -> None:
         async def fail(db: Db) -> None:
             raise error
 
-        for path in ("/fails", "/api/v1/fails"):
+        for path in (f"/{name}", f"/api/v1/{name}"):
             here.app.add_api_route(path, fail, methods=["GET", "POST"])
 
     return add
 
 
-@pytest.mark.parametrize(("error", "status", "code"), KINDS, ids=ids)
-async def test_a_page_has_the_sentence_as_its_heading(here, raising, error, status, code):
-    raising(error)
-    answer = await (await here.as_("viewer")).get("/fails")
-    assert answer.status_code == status
-    assert markup.one(answer.text, "h1").words == error.sentence
-    assert answer.headers["x-request-id"] in answer.text
-    assert "Signed in as Viewer" in answer.text
-    asks_again = "Try again" in answer.text
-    assert asks_again == isinstance(error, errors.SourceUnavailable)
+async def test_each_error_is_a_page_with_its_sentence_and_an_answer_of_the_api_in_one_shape(here, raising):
+    browser = await here.as_("viewer")
+    for number, (error, status, code) in enumerate(KINDS):
+        raising(error, f"fails{number}")
+        page = await browser.get(f"/fails{number}")
+        assert page.status_code == status, error
+        assert markup.one(page.text, "h1").words == error.sentence
+        assert page.headers["x-request-id"] in page.text
+        assert "Signed in as Viewer" in page.text
+        assert ("Try again" in page.text) == isinstance(error, errors.SourceUnavailable), error
 
-
-@pytest.mark.parametrize(("error", "status", "code"), KINDS, ids=ids)
-async def test_the_api_has_one_shape(here, raising, error, status, code):
-    raising(error)
-    answer = await here.anonymous.get("/api/v1/fails")
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/json"
-    said = answer.json()["error"]
-    assert (said["code"], said["message"]) == (code, error.sentence)
-    assert said["request_id"] == answer.headers["x-request-id"]
-    assert said.get("field") == getattr(error, "field", None)
-    assert said.get("needs") == getattr(error, "needs", None)
+        answer = await here.anonymous.get(f"/api/v1/fails{number}")
+        assert answer.status_code == status, error
+        assert answer.headers["content-type"] == "application/json"
+        said = answer.json()["error"]
+        assert (said["code"], said["message"]) == (code, error.sentence)
+        assert said["request_id"] == answer.headers["x-request-id"]
+        assert said.get("field") == getattr(error, "field", None)
+        assert said.get("needs") == getattr(error, "needs", None)
 
 
 async def test_a_fragment_that_could_not_be_had_says_so_in_its_place(here, raising):

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 import structlog
 
 
@@ -37,13 +36,11 @@ async def test_a_policy_violation_is_one_line_of_the_log(here):
     assert "secret" not in line
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b'"csp-report"', b'{"csp-report": 1}', b"\xff", b"[" * 10_000, b"x" * 20_000]
-)
-async def test_nonsense_is_refused_and_not_logged(here, body):
+async def test_nonsense_is_refused_and_not_logged(here):
     with structlog.testing.capture_logs() as lines:
-        answer = await here.anonymous.post("/csp-report", content=body)
-    assert answer.status_code == 400
+        for body in (b"", b"{}", b"[]", b'"csp-report"', b'{"csp-report": 1}', b"\xff", b"[" * 10_000, b"x" * 20_000):
+            answer = await here.anonymous.post("/csp-report", content=body)
+            assert answer.status_code == 400, body[:20]
     assert not [line for line in lines if line["event"] == "csp_violation"]
 
 

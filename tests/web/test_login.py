@@ -126,13 +126,13 @@ async def test_signing_out_is_not_a_link(here):
     assert (await browser.get("/patterns")).status_code == 200
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "/login", "javascript:x"])
 @pytest.mark.usefixtures("ines")
-async def test_the_door_leads_nowhere_else(here, target):
-    answer = await here.anonymous.post("/login", data=form(next=target))
-    assert answer.headers["location"] == "/"
-    page = await here.anonymous.get("/login", params={"next": target})
-    assert "evil" not in page.text
+async def test_the_door_leads_nowhere_else(here):
+    for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "/login", "javascript:x"):
+        answer = await here.anonymous.post("/login", data=form(next=target))
+        assert answer.headers["location"] == "/", target
+        page = await here.anonymous.get("/login", params={"next": target})
+        assert "evil" not in page.text, target
 
 
 async def test_who_is_signed_in_does_not_see_the_door(here):
