@@ -220,8 +220,9 @@ trace(
     "variant-decision-on-server-span",
     gw.serve("PUT /profile", 403, ok("u-79"), gw.call((profile := Service("profile", "quarkus", old=True)).serve(
         "PUT /profile", 403, mark="leaf", attrs={"authorization.decision": "DENIED", "authz.reason": "profile is locked by compliance"}))),
-    outcome="denied", layer="application", phase="authz", service="profile", where="leaf", reason="locked by compliance", confidence=["high"],
-    why="Rule 4: an explicit decision attribute, in another spelling, on the span that refused.")
+    outcome="denied", layer="application", phase=["authz", "authn"], service="profile", where="leaf", reason="locked by compliance", confidence=["high"],
+    why="Rule 4: an explicit decision attribute, in another spelling, on the span that refused.",
+    doubt="rule 13 lets the reason say the phase, and a locked profile may be read as a locked account")
 
 trace(
     "verdict-service-by-name-unknown",

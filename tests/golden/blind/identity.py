@@ -108,8 +108,7 @@ trace(
         "github.com/zitadel/zitadel/internal/auth/repository.(*TokenVerifierRepo).VerifyAccessToken", scope="zitadel", status="error", mark="inner",
         attrs={"grpc_code": "16", "grpc_msg": "auth token has been revoked", "error_id": "AUTHZ-Kl3p0"},
         events=[exception("*zerrors.UnauthenticatedError", "auth token has been revoked")]), text="auth token has been revoked"))),
-    outcome="denied", layer="identity_provider", phase="authn", service="zitadel", where="inner", reason="revoked", findings=["relayed_by"],
-    confidence=["high"],
+    outcome="denied", layer="identity_provider", phase="authn", service="zitadel", where="inner", reason="revoked", confidence=["high"],
     why="Who is named: an identity product stays identity_provider when its own API refuses; grpc_code 16 is explicit.")
 
 trace(

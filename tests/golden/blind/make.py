@@ -1,8 +1,9 @@
 """Write traces/ and labels.json beside this file: python make.py [FOLDER].
 
 The set was drawn and labelled from the rules of judgement alone, without sight of the engine: what it measures is
-whether the engine is right about traces its author never saw. A label holds only what the rules determine, a list where
-they allow several answers; `why` names the rule it rests on and `doubt` says what is arguable.
+whether the engine is right about traces its author never saw. Only found.py was drawn afterwards. A label holds what
+the rules determine, a list where they allow several answers; `why` names the rule it rests on and `doubt` says what is
+arguable.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import balance  # noqa: F401
 import damage  # noqa: F401
 import engines  # noqa: F401
+import found  # noqa: F401
 import frameworks  # noqa: F401
 import identity  # noqa: F401
 import proxies  # noqa: F401

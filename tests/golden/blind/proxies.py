@@ -300,9 +300,10 @@ trace(
                                                                         attrs={"auth.subject": "u-1190"})),
             kind="client", attrs={"http.request.method": "GET", "url.full": "http://sso-guard:9091/verify", "server.address": "sso-guard"}),
         attrs={"traefik.middleware.name": "sso@docker"}), path="/wiki/edit", scope=TFK),
-    outcome="denied", layer="policy_engine", phase="authz", service="sso-guard", where="refusal", reason="wiki-editors",
+    outcome="denied", layer=["policy_engine", "identity_provider"], phase="authz", service="sso-guard", where="refusal", reason="wiki-editors",
     enforced_by="traefik-edge", principal="u-1190", confidence=["high"],
-    why="Who is named: a service that is asked for decisions about a third party's action and returns a verdict.")
+    why="Who is named: a service that is asked for decisions about a third party's action and returns a verdict.",
+    doubt="a single sign-on guard also verifies logins for others, so both roles fit")
 
 trace(
     "traefik-forward-auth-unreachable",

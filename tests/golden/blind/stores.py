@@ -275,7 +275,7 @@ trace(
         desk, "/labels", desk.publish("rabbitmq", "labels", scope=f"{JS}-amqplib#0.55.0", status="error", message="message confirmation has been nack'ed", mark="send"),
         status="error", mark="handler", message="Channel closed by server: 403 (ACCESS-REFUSED)",
         events=[exception("403", "Channel closed by server: 403 (ACCESS-REFUSED) with message \"ACCESS_REFUSED - write access to exchange 'labels' in vhost '/' refused for user 'desk'\"")]))),
-    outcome="denied", layer="message_broker", phase="authz", service="service-desk", where=("send", "handler"), reason="ACCESS_REFUSED",
+    outcome="denied", layer="message_broker", phase="authz", service="service-desk", where=("send", "handler"), reason="REFUSED",
     why="Catalogue H: amqplib's producer span says only nack'ed; the broker's words are on the Express span above.")
 
 # ---------------------------------------------------------------------------------------- clouds and other parties

@@ -291,9 +291,7 @@ trace(
         "GET /home", 200, cargo.call(billing.serve("GET /debts", 403, billing.check(False, "finance scope missing", mark="refusal"))),
         cargo.span("set", kind="client", scope=f"{JS}-ioredis#0.56.0", attrs={"db.system": "redis", "db.statement": "set home:31 ?", "net.peer.name": "cache"})))),
     outcome="partially_denied", layer="application", service="billing", where="refusal", no_findings=["side_effect_after_denial", "fail_open"],
-    side_effects=[["cache_write", "after_denial"]],
-    why="Findings: only what began in the guarded branch; the page's own cache is outside the refused branch.",
-    doubt="whether a write outside the guarded branch is listed as after_denial at all")
+    why="Findings: only what began in the guarded branch; the page's own cache is outside the refused branch.")
 
 trace(
     "allowed-chain-with-effects",
