@@ -32,7 +32,7 @@ from app.traces.otlp import decode
 MARKER = "clew-demo.json"
 TRUTH = "ground-truth.jsonl"
 LOGIN = "demo"
-READY_S = 60.0
+READY_S = 120.0
 EVALUATION_S = 5
 # The first attack is the one that an alert sees soonest; the pause lets its alert end before the same one may come again.
 ROTATION = (

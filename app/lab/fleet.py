@@ -17,7 +17,7 @@ from app.lab.headers import CONTROL_HEADER
 from app.lab.processes import ChildFailed, Family, free_port
 from app.lab.schema import create_sqlite
 
-READY_S = 60.0
+READY_S = 120.0
 PLACE_FILE = "shop.json"
 # Whom each service calls.
 CALLS = {GATEWAY: (IDENTITY, ORDERS), ORDERS: (POLICY, BILLING)}

@@ -18,7 +18,7 @@ from app.lab.world import World
 
 OWNER = "shop_owner"
 PREFIX = "clew-lab-pg-"
-READY_S = 30.0
+READY_S = 60.0
 # The rows are sample data, made anew at each start: durability would only slow the demo down.
 SERVER_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60",
                   "shared_buffers=32MB", "jit=off", "autovacuum=off", "logging_collector=off")  # fmt: skip
@@ -44,7 +44,7 @@ class Server:
 
     def remove(self) -> None:
         """Delete the data of a server that has ended."""
-        _remove_noted(self._note)
+        remove_noted(self._note)
 
 
 def start(family: Family, world: World, password_hashes: dict[str, str], note: Path) -> Server:
@@ -54,7 +54,7 @@ def start(family: Family, world: World, password_hashes: dict[str, str], note: P
     note: a file that remembers where the data is, so that the next start removes what a killed one left.
     Errors: ChildFailed with the reason.
     """
-    _remove_noted(note)
+    remove_noted(note)
     programs = binaries()
     if programs is None:
         raise ChildFailed("PostgreSQL is not installed.")
@@ -65,11 +65,12 @@ def start(family: Family, world: World, password_hashes: dict[str, str], note: P
     try:
         return Server(note, _start(family, world, password_hashes, programs, folder, user))
     except BaseException:
-        _remove_noted(note)
+        remove_noted(note)
         raise
 
 
-def _remove_noted(note: Path) -> None:
+def remove_noted(note: Path) -> None:
+    """Delete the data folder a note names, if there is one: what a server that was killed has left."""
     if note.exists():
         folder = Path(note.read_text())
         # Whatever the file says, only a folder of this kind is deleted.

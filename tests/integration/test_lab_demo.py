@@ -14,57 +14,10 @@ import pytest
 from support.lab_shop import traces_of
 from support.parts import require
 from support.real_parts import free_port
+from support.running_demo import RunningDemo
 
-from app.lab import truth
+from app.lab import postgres, truth
 from app.traces.otlp import decode
-
-# Bounds a broken run; nothing is measured by it.
-PATIENCE_S = 120
-
-
-class RunningDemo:
-    def __init__(self, folder: Path, data: Path) -> None:
-        self.ports = {name: free_port() for name in ("port", "otlp-port", "query-port", "prometheus-port")}
-        options = [word for name, port in self.ports.items() for word in (f"--{name}", str(port))]
-        self.command = [
-            sys.executable,
-            "-u",
-            "-m",
-            "app.cli",
-            "demo",
-            "--data",
-            str(data),
-            "--cache",
-            str(folder / "cache"),
-            *options,
-        ]
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.said = ""
-
-    def until(self, words: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while words not in self.said:
-            line = self.process.stdout.readline()
-            self.said += line
-            assert line, f"the demo ended: {self.said}"
-            assert time.monotonic() < deadline, self.said
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.ports[name]}"
-
-    def get(self, name: str, path: str, **params) -> httpx.Response:
-        return httpx.get(self.url(name) + path, params=params, trust_env=False, timeout=20)
-
-    def children(self) -> list[int]:
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
-        return [int(pid) for pid in found.stdout.split()]
-
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
-        self.said += self.process.stdout.read()
-        code = self.process.wait(30)
-        self.process.stdout.close()
-        return code
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +118,12 @@ def test_ctrl_c_ends_everything_it_started_and_a_killed_one_leaves_nothing_eithe
     while left := [pid for pid in children if alive(pid)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
+    # A killed demo cannot delete its database's folder; the next start does, and here the test.
+    note = data / "shop" / "postgres.path"
+    if note.exists():
+        left_behind = Path(note.read_text())
+        postgres.remove_noted(note)
+        assert not left_behind.exists()
 
 
 def alive(pid: int) -> bool:
