@@ -19,7 +19,7 @@ from app.web.views.parts import Choice, Failure
 
 PER_PAGE = 50
 
-_LASTS = {"1h": "the last hour", "24h": "the last 24 hours", "7d": "the last 7 days"}
+_LASTS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days"}
 ENDED: tuple[tuple[str, str], ...] = (
     (Ended.ANY.value, "any"),
     (Ended.REFUSED.value, "a check refused"),
@@ -124,7 +124,7 @@ class SearchView:
 
     @property
     def lasts(self) -> tuple[tuple[str, str], ...]:
-        return (*_LASTS.items(), ("", "between two times"))
+        return (*((value, f"the {word}") for value, word in _LASTS.items()), ("", "between two times"))
 
     @property
     def ended(self) -> tuple[tuple[str, str], ...]:
@@ -175,14 +175,14 @@ def found_view(search: CompleteSearch, verdicts: Mapping[str, Judged | Unjudged]
 
 
 def window_words(window: Window) -> str:
-    """`the last 24 hours`, or `21 Nov, 02:50:00 to 03:12:00 UTC`."""
+    """`in the last 24 hours`, or `from 21 Nov, 02:50:00 to 03:12:00 UTC`."""
     if window.last:
-        return _LASTS[window.last]
+        return f"in the {_LASTS[window.last]}"
     start = f"{day(window.start_ns)}, {clock(window.start_ns)}"
     end = (
         clock(window.end_ns) if day(window.start_ns) == day(window.end_ns) else f"{day(window.end_ns)}, {clock(window.end_ns)}"
     )
-    return f"{start} to {end} UTC"
+    return f"from {start} to {end} UTC"
 
 
 def _fits(one: Judged | None, sought: Sought) -> bool:
