@@ -113,12 +113,15 @@ def start_prometheus(
     return RealPart(command, port, folder / "prometheus.log").start()
 
 
-def start_alertmanager(folder: Path, *, webhook: str = "") -> RealPart:
-    """An Alertmanager that notifies `webhook` (a URL) of each alert at once, or nobody."""
+def start_alertmanager(folder: Path, *, webhook: str = "", token: str = "") -> RealPart:
+    """An Alertmanager that notifies `webhook` (a URL, which may ask for a bearer token) of each alert at once, or nobody."""
     program = require("prometheus-alertmanager", "prometheus-alertmanager")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    receiver = {"name": "hook", "webhook_configs": [{"url": webhook, "send_resolved": True}]} if webhook else {"name": "hook"}
+    hook: dict[str, object] = {"url": webhook, "send_resolved": True}
+    if token:
+        hook["http_config"] = {"authorization": {"type": "Bearer", "credentials": token}}
+    receiver = {"name": "hook", "webhook_configs": [hook]} if webhook else {"name": "hook"}
     route = {"receiver": "hook", "group_by": ["alertname"], "group_wait": "1s", "group_interval": "1s"}
     (folder / "alertmanager.yml").write_text(json.dumps({"route": route, "receivers": [receiver]}))
     command = [
