@@ -172,6 +172,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_case_events_case_number_occurred_ns", "case_events", ["case_number", "occurred_ns"])
     op.create_index("ix_case_events_case_number_trace_id", "case_events", ["case_number", "trace_id"])
+    drawn = ["case_number", "hidden", "starred", "kind", "occurred_ns", "layer", "outcome"]
+    op.create_index("ix_case_events_picture", "case_events", drawn)
     op.create_table(
         "case_custody",
         sa.Column("case_number", sa.Integer(), nullable=False),

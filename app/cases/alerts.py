@@ -6,6 +6,9 @@ import msgspec
 
 from app.cases.custody import digest_of
 from app.cases.model import storable
+from app.investigation.alerts import Alert
+from app.investigation.alerts import fingerprint as fingerprint_of
+from app.investigation.service import as_firing, as_history
 from app.sources.values import AlertHistory, AlertState, FiringAlert, Interval
 from app.times import UnixNanos
 
@@ -47,16 +50,11 @@ class AlertSnapshot(msgspec.Struct, frozen=True):
         return self.annotations.get("summary") or self.annotations.get("description") or ""
 
 
-def snapshot(
-    alert: FiringAlert, *, read_ns: UnixNanos, history: AlertHistory | None = None, query: str = "", fingerprint: str = ""
-) -> AlertSnapshot:
-    """The alert as a case keeps it.
-
-    fingerprint: the id that Clew's own alert list knows it by; without one the source's, else one made of the labels.
-    """
+def snapshot(alert: FiringAlert, *, read_ns: UnixNanos, history: AlertHistory | None = None, query: str = "") -> AlertSnapshot:
+    """The alert as a case keeps it. One that came without a fingerprint gets one made of its labels."""
     labels = _capped(alert.labels)
     return AlertSnapshot(
-        fingerprint=(fingerprint or alert.fingerprint or digest_of(labels)[:16])[:64],
+        fingerprint=(alert.fingerprint or fingerprint_of(labels))[:64],
         source=alert.source,
         labels=labels,
         annotations=_capped(alert.annotations),
@@ -67,6 +65,21 @@ def snapshot(
         query=storable(query)[:20_000],
         generator_url=storable(alert.generator_url)[:_MAX_VALUE],
         read_ns=read_ns,
+    )
+
+
+def of_episode(alert: Alert, *, read_ns: UnixNanos) -> AlertSnapshot:
+    """The alert of an investigation as a case keeps it: the episode looked at, with the stretches that belong to it."""
+    history = as_history(alert)
+    mine = tuple(one for one in history.intervals if alert.episode.covers(one.start_ns, read_ns))
+    if not mine:
+        # An episode older than the history: what is remembered of it stands in.
+        mine = as_history(msgspec.structs.replace(alert, intervals=(), episodes=(alert.episode,))).intervals
+    return snapshot(
+        as_firing(alert),
+        read_ns=read_ns,
+        history=msgspec.structs.replace(history, intervals=mine),
+        query=alert.rule.query if alert.rule else "",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -87,6 +87,13 @@ def accept(text: str) -> str:
 def render(text: str, known: Known) -> str:
     """The note as HTML with only the allowed elements and attributes."""
     return _CLEAN.clean(_MARKDOWN.render(text, {"known": known}))
+
+
+def references(texts: Iterable[str]) -> tuple[set[int], set[str]]:
+    """Evidence numbers and trace ids that the notes may name, so that only these need to be looked up."""
+    found = [match for text in texts for match in _REFERENCE.finditer(text)]
+    numbers = {int(match["evidence"]) for match in found if match["evidence"]}
+    return numbers, {match["trace"].lower() for match in found if match["trace"]}
 
 
 def excerpt(text: str) -> str:

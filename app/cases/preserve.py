@@ -2,40 +2,39 @@
 
 The two halves are apart because the first waits for Tempo and the second holds the database:
 
-    capture = await collect(tempo, trace_id, judge=examine)           no transaction is open
+    capture = await collect(traces, trace_id)                         no transaction is open
     kept = await preserve_trace(db, number, capture, by=person, at=now)
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 from sqlalchemy import delete, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.analysis.verdict import Verdict
 from app.cases import evidence, ledger, service, store, timeline
 from app.cases.custody import Action
 from app.cases.evidence import Capture, Item
 from app.cases.tables import CaseTraceRow, EventRow, EvidenceBytesRow, EvidenceRow
-from app.errors import SourceError
+from app.errors import SourceError, SourceUnavailable
+from app.investigation.opened import Opened
 from app.security.audit import Act
 from app.security.roles import Person
-from app.sources.values import BuildInfo, TraceBytes
+from app.sources.values import BuildInfo
 from app.times import UnixNanos, from_datetime
-from app.traces.model import Trace
-
-_INLINE = 1_000_000  # bytes up to which judging is so quick that a thread would only cost
 
 
-class TraceSource(Protocol):
-    """What is asked of Tempo here."""
+class Opener(Protocol):
+    """What opens traces: `app.investigation.opened.OpenTraces`."""
 
-    async def trace(self, trace_id: str) -> tuple[Trace, TraceBytes]: ...
+    async def open(self, trace_id: str, *, fresh: bool = False) -> Opened: ...
+
+
+class Backend(Protocol):
+    """What tells its version: `app.sources.tempo.TempoClient`."""
 
     async def build_info(self) -> BuildInfo: ...
 
@@ -48,25 +47,29 @@ class Preserved(msgspec.Struct, frozen=True):
 
 
 async def collect(
-    tempo: TraceSource,
-    trace_id: str,
-    *,
-    judge: Callable[[Trace], Verdict],
-    query: str = "",
-    window: tuple[UnixNanos, UnixNanos] | None = None,
+    traces: Opener, trace_id: str, *, backend: str = "", query: str = "", window: tuple[UnixNanos, UnixNanos] | None = None
 ) -> Capture:
     """The trace as its backend has it now, with the verdict on it.
 
-    judge:         what reads a trace, with the house's own rules if it has any; called in a thread for a large one.
+    backend:       product and version, from `version_of`.
     query, window: how it was found, if by a search.
+    Where the backend does not answer, what a page fetched from it a moment ago is taken, if it is still there.
     Errors: NotFound, InvalidInput, SourceError.
     """
-    trace, received = await tempo.trace(trace_id)
-    if len(received.body) > _INLINE:
-        verdict = await asyncio.to_thread(judge, trace)
-    else:
-        verdict = judge(trace)
-    return Capture(received, trace, verdict, query=query or "trace by id", window=window, backend=await _backend(tempo))
+    try:
+        opened = await traces.open(trace_id, fresh=True)
+    except SourceUnavailable:
+        opened = await traces.open(trace_id)
+    return Capture(opened.received, opened.trace, opened.verdict, query=query or "trace by id", window=window, backend=backend)
+
+
+async def version_of(backend: Backend) -> str:
+    """Product and version, "" where it does not say: that is no reason not to keep its traces."""
+    try:
+        info = await backend.build_info()
+    except SourceError:
+        return ""
+    return f"{info.product} {info.version}".strip()
 
 
 async def preserve_trace(db: AsyncSession, number: int, capture: Capture, *, by: Person, at: dt.datetime) -> Preserved:
@@ -109,15 +112,6 @@ async def _tell(db: AsyncSession, number: int, capture: Capture, item: Item, ear
             )
         )
     await service.put_events(db, number, (*story, captured))
-
-
-async def _backend(tempo: TraceSource) -> str:
-    """Product and version. A backend that does not say is no reason not to keep its trace."""
-    try:
-        info = await tempo.build_info()
-    except SourceError:
-        return ""
-    return f"{info.product} {info.version}".strip()
 
 
 def _columns(item: Item) -> dict[str, object]:

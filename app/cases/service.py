@@ -103,6 +103,9 @@ async def change_case(
     if "status" in moved:
         case.closed_at = at if case.status == Status.CLOSED else None
     case.version += 1
+    if change := moved.pop("assignee_id", None):
+        names = await store.names_of_people(db, [one for one in change.values() if one])
+        moved["assignee"] = {which: names.get(one, "") for which, one in change.items()}
     await ledger.note_act(db, Act.CASE_CHANGED, case, by=by, at=at, detail=moved)
     return case
 
@@ -228,7 +231,8 @@ async def mark_event(
     for name, value in moved.items():
         setattr(row, name, value)
     if moved:
-        await ledger.note_act(db, Act.EVENT_CHANGED, case, by=by, at=at, detail={"event": row.key, **moved})
+        detail = {"event": row.title[:120], "key": row.key, **moved}
+        await ledger.note_act(db, Act.EVENT_CHANGED, case, by=by, at=at, detail=detail)
     return row
 
 

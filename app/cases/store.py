@@ -34,6 +34,8 @@ from app.security.tables import UserRow
 _ITEM_FIELDS = [field.name for field in msgspec.structs.fields(Item)]
 _EVENT_FIELDS = [field.name for field in msgspec.structs.fields(Event)]
 _EVENT_COLUMNS = [getattr(EventRow, name) for name in _EVENT_FIELDS]
+_BATCH = 500
+ENTITY_KINDS = ("user", "addr", "session", "client", "service")
 _ORDER = (EventRow.occurred_ns, EventRow.captured_ns, EventRow.key)  # whole, so that equal cases give equal files
 
 
@@ -85,6 +87,17 @@ class Filter(msgspec.Struct, frozen=True):
     hidden: bool = False
     start_ns: int | None = None
     end_ns: int | None = None
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How many events of one kind and with the same marks there are, and from when to when."""
+
+    kind: timeline.Kind
+    starred: bool
+    hidden: bool
+    count: int
+    first_ns: int
+    last_ns: int
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -140,7 +153,7 @@ async def count_by_status(db: AsyncSession) -> dict[Status, int]:
 async def names_of_people(db: AsyncSession, ids: Sequence[str]) -> dict[str, str]:
     """User id to the name that pages show."""
     rows = await db.execute(select(UserRow.id, UserRow.display_name).where(UserRow.id.in_(set(ids))))
-    return dict(row._tuple() for row in rows)
+    return {row[0]: row[1] for row in rows}
 
 
 async def cases_of_trace(db: AsyncSession, trace_id: str) -> Sequence[CaseRow]:
@@ -269,14 +282,26 @@ async def evidence_body(db: AsyncSession, row_id: str) -> bytes | None:
     return await db.scalar(select(EvidenceBytesRow.body).where(EvidenceBytesRow.evidence_id == row_id))
 
 
-async def outcomes(db: AsyncSession, number: int) -> dict[int, tuple[str, str]]:
-    """Evidence number to trace id and outcome, for chips."""
-    rows = await db.execute(
-        select(EventRow.evidence, EventRow.trace_id, EventRow.outcome).where(
-            EventRow.case_number == number, EventRow.kind == timeline.Kind.DECISION.value
-        )
+async def outcomes(db: AsyncSession, number: int, items: Sequence[int]) -> dict[int, str]:
+    """What the traces of these items came to, as far as they speak on the timeline: evidence number to outcome."""
+    query = select(EventRow.evidence, EventRow.outcome).where(
+        EventRow.case_number == number,
+        EventRow.kind == timeline.Kind.DECISION.value,
+        EventRow.trace_id.in_(
+            select(EvidenceRow.trace_id).where(EvidenceRow.case_number == number, EvidenceRow.number.in_(items[:1000]))
+        ),
     )
-    return {int(item): (trace_id, outcome or "") for item, trace_id, outcome in rows if item is not None}
+    return {row[0]: row[1] or "" for row in await db.execute(query) if row[0] is not None}
+
+
+async def outcomes_of_traces(db: AsyncSession, number: int, trace_ids: Sequence[str]) -> dict[str, str]:
+    """Trace id to outcome, for those of these traces that the case has."""
+    query = select(EventRow.trace_id, EventRow.outcome).where(
+        EventRow.case_number == number,
+        EventRow.kind == timeline.Kind.DECISION.value,
+        EventRow.trace_id.in_(trace_ids[:1000]),
+    )
+    return {row[0]: row[1] or "" for row in await db.execute(query)}
 
 
 # The timeline
@@ -293,29 +318,28 @@ async def events(db: AsyncSession, number: int, which: Filter, *, limit: int, of
 async def stream_events(db: AsyncSession, number: int, which: Filter) -> AsyncIterator[Event]:
     """All of them, one statement and so one state of the case, in the memory of one batch."""
     query = select(*_EVENT_COLUMNS).where(*_where(number, which)).order_by(*_ORDER)
-    async for row in await db.stream(query.execution_options(yield_per=500)):
-        yield _event(row, 0)
+    # By the batch: row by row, every row would cost a switch between SQLAlchemy's two worlds.
+    found = await db.stream(query.execution_options(yield_per=_BATCH))
+    async for batch in found.partitions():
+        for row in batch:
+            yield _event(row, 0)
 
 
 async def count_events(db: AsyncSession, number: int, which: Filter) -> int:
     return await db.scalar(select(func.count()).select_from(EventRow).where(*_where(number, which))) or 0
 
 
-async def count_events_by_kind(db: AsyncSession, number: int) -> dict[timeline.Kind, int]:
-    rows = await db.execute(
-        select(EventRow.kind, func.count())
-        .where(EventRow.case_number == number, EventRow.hidden.is_(False))
-        .group_by(EventRow.kind)
-    )
-    return {timeline.Kind(kind): count for kind, count in rows}
-
-
-async def span_of_events(db: AsyncSession, number: int, which: Filter) -> tuple[int, int] | None:
-    """The first and the last time on the timeline."""
-    row = (
-        await db.execute(select(func.min(EventRow.occurred_ns), func.max(EventRow.occurred_ns)).where(*_where(number, which)))
-    ).one()
-    return None if row[0] is None else (row[0], row[1])
+async def totals(db: AsyncSession, number: int) -> list[Total]:
+    """All events counted by kind and marks, with their times: one look at one index, whatever the length."""
+    query = (
+        select(
+            EventRow.kind, EventRow.starred, EventRow.hidden, func.count(), func.min(EventRow.occurred_ns),
+            func.max(EventRow.occurred_ns),
+        )
+        .where(EventRow.case_number == number)
+        .group_by(EventRow.hidden, EventRow.starred, EventRow.kind)
+    )  # fmt: skip
+    return [Total(timeline.Kind(row[0]), *row[1:]) for row in await db.execute(query)]
 
 
 async def density(db: AsyncSession, number: int, which: Filter, *, start_ns: int, slot_ns: int) -> list[Bucket]:
@@ -336,8 +360,8 @@ async def density(db: AsyncSession, number: int, which: Filter, *, start_ns: int
 async def entities(db: AsyncSession, number: int, *, limit: int = 200) -> list[tuple[str, str, int]]:
     """Whom and what the case speaks of: kind, value and in how many events, the most frequent first."""
     found: list[tuple[str, str, int]] = []
-    for kind, column in (("user", EventRow.user), ("addr", EventRow.source_ip), ("session", EventRow.session_id),
-                         ("client", EventRow.client_id), ("service", EventRow.service)):  # fmt: skip
+    columns = (EventRow.user, EventRow.source_ip, EventRow.session_id, EventRow.client_id, EventRow.service)
+    for kind, column in zip(ENTITY_KINDS, columns, strict=True):
         rows = await db.execute(
             select(column, func.count())
             .where(EventRow.case_number == number, column != "")
@@ -347,6 +371,17 @@ async def entities(db: AsyncSession, number: int, *, limit: int = 200) -> list[t
         )
         found.extend((kind, value, count) for value, count in rows)
     return found
+
+
+async def named_most(db: AsyncSession, number: int, *, limit: int = 40) -> list[tuple[str, str]]:
+    """Whom and what most events speak of: kind and value, found in one look."""
+    columns = [EventRow.user, EventRow.source_ip, EventRow.session_id, EventRow.client_id, EventRow.service]
+    rows = await db.execute(
+        select(*columns).where(EventRow.case_number == number).group_by(*columns).order_by(func.count().desc()).limit(500)
+    )
+    found = [(kind, value) for row in rows for kind, value in zip(ENTITY_KINDS, row, strict=True) if value]
+    ordered = sorted(dict.fromkeys(found), key=lambda one: ENTITY_KINDS.index(one[0]))
+    return ordered[:limit]
 
 
 async def event_rows_of(db: AsyncSession, number: int, keys: Sequence[str]) -> dict[str, EventRow]:
@@ -364,8 +399,10 @@ async def event_rows_of(db: AsyncSession, number: int, keys: Sequence[str]) -> d
 async def links(db: AsyncSession, number: int) -> AsyncIterator[Link]:
     """The chain from its first entry on."""
     query = select(CustodyRow.seq, CustodyRow.record, CustodyRow.prev, CustodyRow.hash).where(CustodyRow.case_number == number)
-    async for row in await db.stream(query.order_by(CustodyRow.seq).execution_options(yield_per=1000)):
-        yield Link(*row)
+    found = await db.stream(query.order_by(CustodyRow.seq).execution_options(yield_per=_BATCH))
+    async for batch in found.partitions():
+        for row in batch:
+            yield Link(*row)
 
 
 async def last_links(db: AsyncSession, number: int, *, limit: int, offset: int = 0) -> list[Link]:

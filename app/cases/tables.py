@@ -174,6 +174,8 @@ class EventRow(Base):
         UniqueConstraint("case_number", "key"),
         Index("ix_case_events_case_number_occurred_ns", "case_number", "occurred_ns"),
         Index("ix_case_events_case_number_trace_id", "case_number", "trace_id"),
+        # Everything that counts and draws a timeline needs, so that a long one is not read row by row.
+        Index("ix_case_events_picture", "case_number", "hidden", "starred", "kind", "occurred_ns", "layer", "outcome"),
     )
 
     id: Mapped[Id]

@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 
-from app.analysis.verdict import Confidence, EffectKind, EffectTime, Layer, Outcome, SideEffect, Verdict
+from app.analysis.verdict import Confidence, Decision, EffectKind, EffectTime, Layer, Outcome, SideEffect, Verdict
 from app.cases.alerts import AlertSnapshot
 from app.cases.evidence import Capture, Item
 from app.cases.model import note_name, storable
-from app.cases.notes import excerpt, visible
+from app.cases.notes import excerpt
 from app.sources.values import AlertState
 from app.times import format_duration
 from app.traces.model import Node, Trace
@@ -108,8 +108,8 @@ def of_alert(alert: AlertSnapshot, *, captured_ns: int) -> tuple[Event, ...]:
             observed_ns=alert.read_ns,
             captured_ns=captured_ns,
             desc=f"Alert {word}",
-            title=_cut(f"{alert.name} {saying}", _TITLE),
-            detail=_cut("; ".join(filter(None, (alert.summary, _labels(alert)))), _WORDS),
+            title=_line(f"{alert.name} {saying}"),
+            detail=_line("; ".join(filter(None, (alert.summary, _labels(alert)))), _WORDS),
             severity=alert.severity[:20],
         )
         for at_ns, word, saying in _transitions(alert)
@@ -125,7 +125,7 @@ def of_note(number: int, text: str, *, author: str, written_ns: int) -> Event:
     """A note, at the time it was first written; `detail` is its whole text."""
     return Event(
         key=f"note:{number}", kind=Kind.NOTE, occurred_ns=written_ns, observed_ns=written_ns, captured_ns=written_ns,
-        desc="Note written", title=_cut(f"{author} wrote {note_name(number)}: {excerpt(text)}", _TITLE), detail=text,
+        desc="Note written", title=_line(f"{author} wrote {note_name(number)}: {excerpt(text)}"), detail=text,
         actor=author,
     )  # fmt: skip
 
@@ -196,8 +196,9 @@ def _decision(capture: Capture, kept: Item) -> Event:
     deciding = trace.by_id.get(verdict.span_id or "")
     entry = trace.by_id.get(verdict.entry.span_id if verdict.entry else "", trace.roots[0])
     node = deciding or entry
-    layer = f"layer {verdict.layer.value}" if verdict.layer else ""
-    said = f"reason: {verdict.reason}" if verdict.reason else ""
+    title = verdict.sentence or f"{_DECISION_DESC[verdict.outcome]}: {kept.title}"
+    said = f"reason: {verdict.reason}" if verdict.reason and verdict.reason not in title else ""
+    whom = " from ".join(filter(None, (verdict.principal, verdict.client_address)))
     return Event(
         key=f"{Kind.DECISION}:{trace.trace_id}:{node.span.span_id}",
         kind=Kind.DECISION,
@@ -207,17 +208,22 @@ def _decision(capture: Capture, kept: Item) -> Event:
         captured_ns=kept.captured_ns,
         shift_ns=node.shift_ns,
         desc=_DECISION_DESC[verdict.outcome],
-        title=_cut(verdict.sentence or f"{_DECISION_DESC[verdict.outcome]}: {kept.title}", _TITLE),
-        detail=_cut("; ".join(filter(None, (kept.title, layer, said))), _WORDS),
+        title=_line(title),
+        detail=_line("; ".join(filter(None, (kept.title, whom, said))), _WORDS),
         outcome=verdict.outcome,
-        layer=verdict.layer,
-        service=_cut(verdict.service or node.service, 200),
-        reason=_cut(verdict.reason or "", _WORDS),
+        layer=verdict.layer or _allowing(verdict),
+        service=_value(verdict.service or node.service, 200),
+        reason=_value(verdict.reason or "", _WORDS),
         confidence=verdict.confidence,
         http_status=_status(verdict.entry.status if verdict.entry else None),
         span_id=node.span.span_id,
         **_who(trace, verdict, kept, node, entry),
     )
+
+
+def _allowing(verdict: Verdict) -> Layer | None:
+    """Of a request that was let through, the last layer that explicitly did so."""
+    return next((one.layer for one in reversed(verdict.layers) if one.decision is Decision.ALLOW), None)
 
 
 def _effects(capture: Capture, kept: Item) -> Iterator[Event]:
@@ -235,10 +241,10 @@ def _effects(capture: Capture, kept: Item) -> Iterator[Event]:
             captured_ns=kept.captured_ns,
             shift_ns=node.shift_ns,
             desc="Side effect",
-            title=_cut(f"{effect.service} {_EFFECT_VERB[effect.kind]} {effect.target or 'an unnamed target'}", _TITLE),
-            detail=_cut(_relation(effect, node, refusal), _WORDS),
+            title=_line(f"{effect.service} {_EFFECT_VERB[effect.kind]} {effect.target or 'an unnamed target'}"),
+            detail=_line(_relation(effect, node, refusal), _WORDS),
             layer=None,
-            service=_cut(effect.service, 200),
+            service=_value(effect.service, 200),
             span_id=effect.span_id,
             **_who(trace, verdict, kept, node, trace.roots[0]),
         )
@@ -249,8 +255,8 @@ def _preserved(kept: Item) -> Event:
     return Event(
         key=f"evidence:{kept.number}", kind=Kind.EVIDENCE, occurred_ns=kept.captured_ns, observed_ns=kept.captured_ns,
         captured_ns=kept.captured_ns, desc="Evidence captured",
-        title=_cut(f"{kept.captured_by} kept {kept.name}: {kept.title}", _TITLE),
-        detail=_cut(f"{kept.size:,} bytes {whole}; SHA-256 {kept.sha256}", _WORDS), trace_id=kept.trace_id,
+        title=_line(f"{kept.captured_by} kept {kept.name}: {kept.title}"),
+        detail=_line(f"{kept.size:,} bytes {whole}; SHA-256 {kept.sha256}", _WORDS), trace_id=kept.trace_id,
         evidence=kept.number, evidence_sha256=kept.sha256, completeness=kept.completeness.value, actor=kept.captured_by,
     )  # fmt: skip
 
@@ -262,11 +268,11 @@ def _who(trace: Trace, verdict: Verdict, kept: Item, node: Node, entry: Node) ->
     asked = _first(spans[-1:], ("http.route", "url.path", "http.target"))
     return {
         "trace_id": trace.trace_id,
-        "user": _cut(verdict.principal or "", 200),
-        "source_ip": _cut(verdict.client_address or "", 100),
+        "user": _value(verdict.principal or "", 200),
+        "source_ip": _value(verdict.client_address or "", 100),
         "session_id": _first(spans, ("session.id", "auth.session_id")),
         "client_id": _first(spans, ("oauth.client_id", "auth.client_id", "client_id")),
-        "resource": _cut(f"{method} {asked}".strip() or entry.span.name, 300),
+        "resource": _value(f"{method} {asked}".strip() or entry.span.name, 300),
         "evidence": kept.number,
         "evidence_sha256": kept.sha256,
         "completeness": kept.completeness.value,
@@ -277,7 +283,7 @@ def _first(nodes: Sequence[Node], names: Sequence[str]) -> str:
     for node in nodes:
         for name in names:
             if value := node.span.attributes.get(name):
-                return _cut(str(value), 200)
+                return _value(str(value), 200)
     return ""
 
 
@@ -289,10 +295,15 @@ def _relation(effect: SideEffect, node: Node, refusal: Node | None) -> str:
     return f"{format_duration(max(0, refusal.end_ns - node.start_ns))} before the refusal; nothing in the trace takes it back"
 
 
-def _cut(text: str, most: int) -> str:
-    """Text of telemetry as an event keeps it: invisible characters marked, one line, at most so long."""
-    shown = " ".join(visible(storable(text[: 2 * most])).split())
+def _line(text: str, most: int = _TITLE) -> str:
+    """Words of telemetry as one line of at most so many characters. Odd characters stay: pages mark them, exports do not."""
+    shown = " ".join(storable(text[: 2 * most]).split())
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _value(text: str, most: int) -> str:
+    """A value as it was sent, up to what a column holds."""
+    return storable(text[:most])
 
 
 def _storable_ns(ns: int) -> int:

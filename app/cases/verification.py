@@ -22,6 +22,7 @@ from app.cases.timeline import Kind
 from app.errors import AppError, EvidenceChanged
 from app.security.audit import Act
 from app.security.roles import Person
+from app.security.tables import AuditRow
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -109,6 +110,32 @@ def _thing(entry: Entry) -> str:
     if entry.action == Action.ALERT_LINKED:
         return f"{entry.subject} since {entry.facts.get('started_ns')}"
     return entry.subject
+
+
+async def last(db: AsyncSession, number: int) -> AuditRow | None:
+    """The record of the last check of a case."""
+    checks = select(AuditRow).where(
+        AuditRow.subject_kind == "case",
+        AuditRow.subject_id == case_name(number),
+        AuditRow.act == Act.EVIDENCE_VERIFIED.value,
+    )
+    return (await db.scalars(checks.order_by(AuditRow.id.desc()).limit(1))).first()
+
+
+async def hand_out(
+    db: AsyncSession, number: int, item_number: int, *, by: Person, at: dt.datetime
+) -> tuple[evidence.Item, bytes]:
+    """An item with its bytes, checked against their hash, and the record that they were given out.
+
+    Errors: NotFound, EvidenceChanged.
+    """
+    case = await store.locked(db, number)
+    item, body = await bytes_of(db, number, item_number)
+    await ledger.enter(db, case, Action.EVIDENCE_DOWNLOADED, item.name, digest=item.sha256, by=by, at=at)
+    await ledger.note_act(
+        db, Act.EVIDENCE_DOWNLOADED, case, by=by, at=at, detail={"evidence": item.name, "sha256": item.sha256}
+    )
+    return item, body
 
 
 async def _faults(db: AsyncSession, number: int, entries: list[Entry]) -> AsyncIterator[Fault]:

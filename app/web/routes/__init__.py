@@ -8,7 +8,13 @@ from app.web.routes import (
     alerts,
     api,
     api_alerts,
+    api_cases,
     auth,
+    case_add,
+    case_evidence,
+    case_notes,
+    case_timeline,
+    cases,
     front,
     health,
     hooks,
@@ -30,10 +36,16 @@ ROUTERS: tuple[APIRouter, ...] = (
     runbooks.router,
     traces.router,
     search.router,
+    case_add.router,  # before cases: its address looks like a case's
+    cases.router,
+    case_timeline.router,
+    case_evidence.router,
+    case_notes.router,
     api.router,
     api_alerts.api,
     traces.api,
     search.api,
+    api_cases.router,
 )
 
 # The places of the top bar, in order. Those whose page does not exist are left out when the app is put together.

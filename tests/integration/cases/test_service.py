@@ -81,7 +81,7 @@ async def test_changes_are_recorded_from_what_to_what(database):
         assert (changed.status, changed.assignee_id, changed.version) == ("contained", JUN.id, 2)
     act, detail = (await acts(database))[-1]
     assert act == "case_changed"
-    assert detail == {"status": {"from": "open", "to": "contained"}, "assignee_id": {"from": INES.id, "to": JUN.id}}
+    assert detail == {"status": {"from": "open", "to": "contained"}, "assignee": {"from": "Ines Varga", "to": "Jun Park"}}
 
 
 async def test_changing_nothing_leaves_no_trace(database):
@@ -297,7 +297,7 @@ async def test_the_timeline_merges_everything_in_the_order_it_occurred(database)
     await kept(database, number)
     async with database.reading() as db:
         shown = [one.event for one in await store.events(db, number, Filter(), limit=100)]
-        counts = await store.count_events_by_kind(db, number)
+        counts = {one.kind: one.count for one in await store.totals(db, number)}
         streamed = [event async for event in store.stream_events(db, number, Filter())]
     assert [event.kind.value for event in shown] == ["alert", "decision", "effect", "entered", "alert", "evidence", "note"]
     assert [event.occurred_ns for event in shown] == sorted(event.occurred_ns for event in shown)
@@ -310,9 +310,11 @@ async def test_entities_and_density_are_counted_by_the_database(database):
     await kept(database, number)
     async with database.reading() as db:
         entities = await store.entities(db, number)
+        named = await store.named_most(db, number)
         buckets = await store.density(db, number, Filter(kinds=(timeline.Kind.DECISION,)), start_ns=sample.START, slot_ns=10**7)
     assert ("user", "mallory", 2) in entities
     assert ("addr", "203.0.113.50", 2) in entities
+    assert set(named) == {(kind, value) for kind, value, _ in entities}
     assert [(bucket.slot, bucket.outcome, bucket.count) for bucket in buckets] == [(2, "bypassed", 1)]
 
 

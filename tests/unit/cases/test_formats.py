@@ -102,12 +102,12 @@ def test_no_public_address_no_links():
 
 @pytest.mark.parametrize("start", [*ACTIVE, "\n", "＝", "＠"])
 def test_a_cell_that_would_run_is_quoted(start):
-    assert formats.neutral({"a": f"{start}1+1"}) == {"a": f"'{start}1+1"}
+    assert formats.neutral([f"{start}1+1"]) == [f"'{start}1+1"]
 
 
 @pytest.mark.parametrize("cell", ["", "a=1", "'x", " =1", "1-2", "2026-11-21"])
 def test_other_cells_stay_as_they_are(cell):
-    assert formats.neutral({"a": cell}) == {"a": cell}
+    assert formats.neutral([cell]) == [cell]
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(

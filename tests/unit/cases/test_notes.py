@@ -126,6 +126,11 @@ def test_a_name_stands_out_but_a_mail_address_does_not():
     assert "mention" not in notes.render("mail jun@example.org", KNOWN)
 
 
+def test_what_notes_may_name_is_known_before_they_are_rendered():
+    found = notes.references([f"E3 and E-4, {TRACE.upper()}", "CASE-9, nothing else", "E3"])
+    assert found == ({3, 4}, {TRACE})
+
+
 def test_invisible_and_turning_characters_are_shown():
     html = notes.render("user \u202egnp.exe\u200b `\u2066x`\n\n    \u202eblock", KNOWN)
     assert "[U+202E]gnp.exe[U+200B]" in html

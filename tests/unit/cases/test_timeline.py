@@ -164,12 +164,12 @@ def test_an_entered_event_keeps_when_it_happened_and_when_it_was_entered():
     assert (event.occurred_ns, event.observed_ns, event.captured_ns) == (50, 90, 90)
 
 
-def test_hostile_words_are_marked_and_cut():
-    judged = sample.verdict(sentence="orders refused \u202eyrollam\n\x1b[31m" + "x" * 5000, principal="a\x00b" + "y" * 500)
+def test_hostile_words_are_kept_as_sent_and_cut():
+    judged = sample.verdict(sentence="orders refused \u202eyrollam\n\x1b[31m" + "x" * 5000, principal="a\x00b\n" + "y" * 500)
     decision = told(sample.capture(judged=judged))[0]
-    assert decision.title.startswith("orders refused [U+202E]yrollam [U+001B][31m")
+    assert decision.title.startswith("orders refused \u202eyrollam \x1b[31mxxx")
     assert len(decision.title) == 300
-    assert decision.user.startswith("a�b")
+    assert decision.user.startswith("a\ufffdb\ny")
     assert len(decision.user) == 200
 
 
