@@ -135,9 +135,9 @@ def effects(reading: Reading, asked: Asked) -> Effects:
     rows = [row for _, row in shown]
     since = ""
     if reading.refused_ns is not None:
-        since = f"measured from the refusal, {format_duration(reading.refused_ns - reading.trace.start_ns)}"
+        since = f"measured from the refusal, {format_duration(reading.refused_ns - reading.start_ns)}"
         if reading.tone == "error":
-            since = f"measured from the failure, {format_duration(reading.refused_ns - reading.trace.start_ns)}"
+            since = f"measured from the failure, {format_duration(reading.refused_ns - reading.start_ns)}"
         if rows:
             what = f"{reading.verdict.service or 'a hop'} {reading.decided}"
             before = sum(distance < 0 for distance, _ in shown)

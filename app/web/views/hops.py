@@ -16,7 +16,8 @@ _SILENT = (Decision.NO_EVIDENCE, Decision.NOT_REACHED)
 
 
 class Hops:
-    """line: hops of the main line, the entry first
+    """all:  every hop, in causal order
+    line: hops of the main line, the entry first
     near: by span index, the hop that a span belongs to: the nearest hop above it or itself
     """
 
@@ -34,6 +35,7 @@ class Hops:
                 self.near[node.index] = node
             elif node.parent is not None:
                 self.near[node.index] = self.near[node.parent.index]
+        self.all: list[Node] = [trace.nodes[index] for index in sorted(hops)]
         self.below: dict[int, list[Node]] = {}
         for index in sorted(hops):
             above = trace.nodes[index].parent

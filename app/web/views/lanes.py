@@ -28,6 +28,7 @@ _BARS = 24  # bars of one lane; closer ones run together
 _MARKS = 10  # decisions marked in the picture, the loudest first
 _EFFECTS = 8
 _TURNS = 40  # corners of the thread
+_NAMED = 500  # database calls whose database is looked up for the lane's name
 _NEAR = 0.6  # percent: bars closer than this are drawn as one
 
 
@@ -136,9 +137,8 @@ class _Lanes:
         for layer in reading.verdict.layers:
             if not layer.target:
                 layer_of.setdefault(self.hops.decider(layer), layer.layer)
-        for node in reading.trace.nodes:
-            if self.hops.near[node.index] is node:
-                self._add(node, layer_of.get(node.service), node.service, "")
+        for node in self.hops.all:
+            self._add(node, layer_of.get(node.service), node.service, "")
         for layer in reading.verdict.layers:
             found = by_id.get(layer.span_id)
             if found is None:
@@ -153,9 +153,19 @@ class _Lanes:
             found = by_id[span_id]
             if found.index not in self.lane_of:
                 self._add(found, Layer.EXTERNAL_SERVICE, gap.peer or semconv.peer(found.span), "open" if gap.on_path else "gap")
-        for node in reading.trace.nodes:
-            if node.span.kind is SpanKind.CLIENT and node.index not in self.lane_of and semconv.db_system(node.span):
-                self._add(node, *_store_of(node, EffectKind.DB_WRITE, ""), "")
+        self._collect_reads()
+
+    def _collect_reads(self) -> None:
+        """Calls of a database that changed nothing: an export may make tens of thousands, so each costs next to nothing."""
+        lane_of, draft = self.lane_of, self.drafts.get((Layer.DATABASE, ""))
+        for node in self.reading.trace.nodes:
+            span = node.span
+            if span.kind is not SpanKind.CLIENT or node.index in lane_of or not semconv.db_system(span):
+                continue
+            if draft is None or len(draft.bars) < _NAMED:
+                draft = self._add(node, *_store_of(node, EffectKind.DB_WRITE, ""), "")
+            else:
+                draft.bars.append((node.start_ns, node.end_ns, ""))
 
     def _add(self, node: Node, layer: Layer | None, name: str, kind: str) -> _Draft:
         key = (layer, "") if _is_store(layer) else (layer, name)
@@ -194,22 +204,27 @@ class _Lanes:
 
     def _bars(self, draft: _Draft) -> Iterator[LaneBar]:
         """The lane's bars from left to right, those that touch run together; tinted ones stay apart and on top."""
-        plain = sorted((start, end) for start, end, kind in draft.bars if kind == "")
-        yield from self._merged(plain, "", _BARS)
-        for kind in ("effect", "gap", "open", "error", "deny"):
-            yield from self._merged(sorted((s, e) for s, e, k in draft.bars if k == kind), kind, _BARS // 3)
+        kinds: dict[str, list[tuple[int, int]]] = {"": [], "effect": [], "gap": [], "open": [], "error": [], "deny": []}
+        for start, end, kind in draft.bars:
+            kinds[kind].append((start, end))
+        for kind, stretches in kinds.items():
+            yield from self._merged(sorted(stretches), kind, _BARS if kind == "" else _BARS // 3)
 
     def _merged(self, stretches: list[tuple[int, int]], kind: str, most: int) -> Iterator[LaneBar]:
-        merged: list[list[float]] = []
+        near_ns = int(self.axis.length_ns * _NEAR / 100) if kind == "" else 0
+        merged: list[tuple[int, int]] = []
+        begin, until = stretches[0] if stretches else (0, 0)
         for start, end in stretches:
-            bar = self.axis.bar(start, end)
-            near = _NEAR if kind == "" else 0.0
-            if merged and (bar.x <= merged[-1][1] + near or len(merged) >= most):
-                merged[-1][1] = max(merged[-1][1], bar.x + bar.width)
-            else:
-                merged.append([bar.x, bar.x + bar.width])
-        for left, right in merged:
-            yield LaneBar(left, round(right - left, 2), kind)
+            if start > until + near_ns and len(merged) < most - 1:
+                merged.append((begin, until))
+                begin, until = start, end
+            elif end > until:
+                until = end
+        if stretches:
+            merged.append((begin, until))
+        for begin, until in merged:
+            bar = self.axis.bar(begin, until)
+            yield LaneBar(bar.x, bar.width, kind)
 
     # ------------------------------------------------------------------------------------------------------ the thread
 

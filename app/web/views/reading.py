@@ -49,6 +49,7 @@ class Gap:
 class Reading:
     """A trace and its verdict, by span id.
 
+    start_ns:   when the trace began
     focus:      the span a reader wants first: the deciding one, the call whose answer is missing, else the entry
     refused_ns: when the refusal was decided (the end of the deciding span), None where nobody refused
     tone:       `deny`, `error`, `open`, `allow`, or "" for a trace without evidence
@@ -58,6 +59,7 @@ class Reading:
         self.trace = trace
         self.verdict = verdict
         self.tone = TONES[verdict.outcome]
+        self.start_ns = trace.start_ns
         self.decisions: dict[str, LayerDecision] = {}
         for layer in verdict.layers:
             known = self.decisions.get(layer.span_id)
@@ -99,7 +101,7 @@ class Reading:
 
     def distance_ns(self, effect: SideEffect, node: Node) -> int:
         """From the refusal to the effect: to its start where it came later, back to its end where it was done before."""
-        at = self.refused_ns if self.refused_ns is not None else self.trace.start_ns
+        at = self.refused_ns if self.refused_ns is not None else self.start_ns
         return node.end_ns - at if node.end_ns < at else node.start_ns - at
 
     # --------------------------------------------------------------------------------------------- about one span

@@ -111,10 +111,16 @@ class Rows:
     def fold(self, start: int, end: int) -> Row:
         """One row for the hidden spans of a stretch: how many, of what, and the worst decision among them."""
         nodes = self.reading.trace.nodes[start:end]
-        services = {node.service for node in nodes}
+        services = {node.span.resource.service for node in nodes}
         bar = self.axis.bar(min(node.start_ns for node in nodes), max(node.end_ns for node in nodes))
-        decisions = [found.decision for node in nodes if (found := self.reading.decision(node)) is not None]
-        hits = sum(node.index in self.matches for node in nodes)
+        by_id = self.reading.trace.by_id
+        hidden = (
+            found
+            for span_id, found in self.reading.decisions.items()
+            if span_id in by_id and start <= by_id[span_id].index < end
+        )
+        decisions = [found.decision for found in hidden]
+        hits = sum(start <= index < end for index in self.matches)
         worst = words.worst(decisions)
         spans = f"{len(nodes):,} {'span' if len(nodes) == 1 else 'spans'} folded: {_most_frequent(nodes)}"
         return Row(
@@ -229,7 +235,9 @@ def _short_name(name: str) -> str:
 
 def _most_frequent(nodes: list[Node]) -> str:
     """`export row (592), SELECT (592), 3 other names`"""
-    names = Counter(_short_name(node.span.name[:60]) for node in nodes)
+    names: Counter[str] = Counter()
+    for name, number in Counter(node.span.name for node in nodes).items():
+        names[_short_name(name[:60])] += number
     common = names.most_common(3)
     shown = [f"{redact(name)} ({count:,})" if count > 1 else redact(name) for name, count in common]
     rest = len(names) - len(common)

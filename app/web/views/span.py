@@ -170,7 +170,7 @@ def span_view(reading: Reading, node: Node, asked: Asked, hidden: Sensitive | No
         decision=decision.decision if decision is not None else None,
         says=reading.answer(node),
         tone=reading.tone,
-        started=_started(node.start_ns - reading.trace.start_ns),
+        started=_started(node.start_ns - reading.start_ns),
         start_ns=node.start_ns,
         clock=_clock(node),
         sent_ns=span.start_ns if node.shift_ns else None,

@@ -101,13 +101,16 @@ class TraceView:
 
 
 class Looked:
-    """A trace looked at: its reading, hops and clock, worked out once and kept with the trace."""
+    """A trace looked at: its reading, hops, clock and lanes, worked out once and kept with the trace."""
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.reading = Reading(opened.trace, opened.verdict)
         self.hops = Hops(self.reading)
         self.axis = Axis.of(opened.trace)
+        self.services = services(opened.trace)
+        self.end_ns = opened.trace.end_ns
+        self.lanes = lanes(self.reading, self.hops, self.axis)
 
     @classmethod
     def at(cls, opened: Opened) -> Looked:
@@ -135,7 +138,7 @@ def trace_view(
     opened, reading = looked.opened, looked.reading
     trace, received = opened.trace, opened.received
     node = looked.chosen(asked)
-    every = services(trace)
+    every = looked.services
     # A name too long for an address cannot be filtered by.
     choices = [(name, count) for name, count in every if len(name) <= _LONGEST_SERVICE][:_SERVICES]
     fall = waterfall(reading, looked.axis, asked)
@@ -145,8 +148,8 @@ def trace_view(
         asked=asked,
         trace_id=trace.trace_id,
         name=naming.asked(reading.entry.span) if reading.entry is not None else "(no spans)",
-        start_ns=trace.start_ns,
-        duration_ns=trace.duration_ns,
+        start_ns=reading.start_ns,
+        duration_ns=max(0, looked.end_ns - reading.start_ns),
         spans=len(trace),
         service_count=len(every),
         judgement=judgement(reading, asked),
@@ -154,7 +157,7 @@ def trace_view(
         findings=findings(reading, asked),
         finding_count=len(opened.verdict.findings),
         effects=effects(reading, asked),
-        lanes=lanes(reading, looked.hops, looked.axis),
+        lanes=looked.lanes,
         ticks=looked.axis.ticks(),
         outside=looked.axis.outside,
         refused_label=refused,
@@ -172,7 +175,7 @@ def trace_view(
             defects=defects(reading),
         ),
         neighbours=neighbours,
-        grafana=explore_href(grafana, trace.trace_id, trace.start_ns, trace.end_ns),
+        grafana=explore_href(grafana, trace.trace_id, reading.start_ns, looked.end_ns),
         stored=not asked.base,
     )
 
