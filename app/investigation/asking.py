@@ -112,6 +112,8 @@ def _instant(text: str, field: str) -> UnixNanos:
     clock = text.partition("T")[2] or text.partition(" ")[2]
     if clock and not clock.endswith(("Z", "z")) and "+" not in clock and "-" not in clock:
         text += ":00Z" if clock.count(":") == 1 else "Z"
+    elif clock.count(":") == 1 and clock.endswith(("Z", "z")):
+        text = f"{text[:-1]}:00Z"
     elif not clock:
         text += "T00:00:00Z"
     try:

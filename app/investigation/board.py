@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from app.db.session import Database
 from app.errors import SourceError, SourceUnavailable
 from app.investigation import measure, store, summary
-from app.investigation.alerts import Alert, Kept, Source, Told, merge
+from app.investigation.alerts import Alert, Episode, Kept, Source, Told, merge
 from app.investigation.firing import FiringHistory
 from app.investigation.sources import Sources
 from app.investigation.store import NoticeGap
@@ -160,6 +160,22 @@ class Gatherer:
             last_notice_ns=memory.last_notice_ns,
         )
 
+    async def with_past_peaks(self, alert: Alert, wait_s: float) -> Alert:
+        """The alert with the farthest values of its ended episodes, as far as they come in time; the rest comes next time."""
+        prometheus = self._sources.prometheus
+        wanted = [e for e in alert.episodes if e.peak is None and e.ended_ns is not None and e.fired_ns is not None]
+        if prometheus is None or alert.rule is None:
+            return alert
+        unknown = [e for e in wanted if alert.key_of(e) not in self._peaks][-_MOST_PEAKS:]
+        await self._ask_peaks([msgspec.structs.replace(alert, episode=e) for e in unknown], wait_s)
+        known = {e.started_ns: value for e in wanted if (value := self._peaks.get(alert.key_of(e))) is not None}
+
+        def told(episode: Episode) -> Episode:
+            value = known.get(episode.started_ns) if episode.peak is None else None
+            return episode if value is None else msgspec.structs.replace(episode, peak=value)
+
+        return msgspec.structs.replace(alert, episode=told(alert.episode), episodes=tuple(map(told, alert.episodes)))
+
     async def close(self) -> None:
         tasks = [task for round_ in self._rounds.values() for task in round_.tasks.values() if not task.done()]
         for task in tasks:
@@ -218,23 +234,28 @@ class Gatherer:
 
     async def _with_peaks(self, alerts: list[Alert], wait_s: float) -> list[Alert]:
         """Past alerts with the value that their summary needs: asked once for each, and then kept with the episode."""
-        prometheus = self._sources.prometheus
-        if prometheus is None:
+        if self._sources.prometheus is None:
             return alerts
         unknown = [alert for alert in alerts if alert.key not in self._peaks and _lacks_value(alert)][:_MOST_PEAKS]
-        if unknown and wait_s > 0:
-
-            async def find(alert: Alert) -> None:
-                self._peaks[alert.key] = await measure.peak(prometheus, alert)
-
-            tasks = [asyncio.ensure_future(find(alert)) for alert in unknown]
-            _, late = await asyncio.wait(tasks, timeout=wait_s)
-            for task in late:
-                task.cancel()
+        await self._ask_peaks(unknown, wait_s)
         return [
             with_peak(alert, found) if _lacks_value(alert) and (found := self._peaks.get(alert.key)) is not None else alert
             for alert in alerts
         ]
+
+    async def _ask_peaks(self, alerts: list[Alert], wait_s: float) -> None:
+        """Ask for the peaks of these alerts' episodes, for so long; what came is in `_peaks`."""
+        prometheus = self._sources.prometheus
+        if prometheus is None or not alerts or wait_s <= 0:
+            return
+
+        async def find(alert: Alert) -> None:
+            self._peaks[alert.key] = await measure.peak(prometheus, alert)
+
+        tasks = [asyncio.ensure_future(find(alert)) for alert in alerts]
+        _, late = await asyncio.wait(tasks, timeout=wait_s)
+        for task in late:
+            task.cancel()
 
 
 def with_peak(alert: Alert, value: float) -> Alert:

@@ -155,15 +155,16 @@ def _on_curve(exemplar: Exemplar, series: Sequence[Series]) -> Exemplar:
 
 
 def stretches(alert: Alert) -> tuple[Interval, ...]:
-    """Its pending and firing stretches: the history's, else what is known of its episodes."""
-    if alert.intervals:
-        return alert.intervals
-    found = []
+    """Its pending and firing stretches, in order: the history's, and those of episodes that the history does not know."""
+    found = list(alert.intervals)
     for episode in alert.episodes:
-        if episode.fired_ns is not None:
-            if episode.fired_ns > episode.started_ns:
-                found.append(Interval(AlertState.PENDING, episode.started_ns, episode.fired_ns))
-            found.append(Interval(AlertState.FIRING, episode.fired_ns, episode.ended_ns))
-        else:
+        at = episode.fired_ns if episode.fired_ns is not None else episode.started_ns
+        if any(known.start_ns <= at and (known.end_ns is None or at <= known.end_ns) for known in alert.intervals):
+            continue
+        if episode.fired_ns is None:
             found.append(Interval(AlertState.PENDING, episode.started_ns, episode.ended_ns))
-    return tuple(found)
+            continue
+        if episode.fired_ns > episode.started_ns:
+            found.append(Interval(AlertState.PENDING, episode.started_ns, episode.fired_ns))
+        found.append(Interval(AlertState.FIRING, episode.fired_ns, episode.ended_ns))
+    return tuple(sorted(found, key=lambda stretch: stretch.start_ns))

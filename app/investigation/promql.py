@@ -136,13 +136,12 @@ def narrow(expression: str, labels: Mapping[str, str]) -> str | None:
     """
     try:
         tokens = _tokens(expression)
+        places = _selectors(tokens)
+        keeps = _kept(tokens)
     except _Unreadable:
         return None
-    words = {token.text for token in tokens if token.kind == "word"}
-    if words & _UNSAFE:
+    if {token.text for token in tokens if token.kind == "word"} & _UNSAFE:
         return None
-    keeps = _kept(tokens)
-    places = _selectors(tokens)
     safe = {label: value for label, value in labels.items() if value and _IDENTIFIER.fullmatch(label) and keeps(label)}
     if not safe or not places:
         return None

@@ -43,6 +43,8 @@ _log = logging.getLogger("clew.investigation")
 FIRST_LOOK_S = 0.7
 # A refresh or a fragment waits for all; each source has a deadline of its own, well before this.
 WHOLE_S = 40.0
+# Peaks of earlier firings are worth a moment, not more.
+_PEAKS_S = 0.4
 _SEEN_EVERY = 5 * MINUTE
 _MOST_NOTED = 20_000
 
@@ -114,6 +116,9 @@ class Investigation:
             kept = await store.episodes_of(db, print_)
         known = next((alert for alert in board.alerts if alert.fingerprint == print_), None)
         alert = _with_kept(known, merge(Told(kept=kept, rules=board.rules), now_ns=now_ns), now_ns)
+        if alert is not None:
+            alert = await self._gatherer.with_past_peaks(alert, min(wait_s, _PEAKS_S))
+            self._note([alert], now_ns)
         found = alert.at(started_ns, now_ns) if alert else None
         if found is None:
             if board.waiting or board.troubles:

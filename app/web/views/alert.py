@@ -156,7 +156,7 @@ def alert_view(
         since_style="clock" if now_ns - since < DAY else "moment",
         since_words=_since_words(alert, now_ns),
         facts=tuple(_facts(alert)),
-        note=unconfirmed(alert),
+        note=_sentence(unconfirmed(alert)),
         runbook=links.runbook(_told(alert, "runbook_url") or _told(alert, "runbook")),
         generator=links.outside(episode.generator_url),
         case_href=f"/cases/add?alert={quote(alert.key)}",
@@ -229,6 +229,10 @@ def _plain(value: float) -> str:
 def _told(alert: Alert, name: str) -> str:
     found = annotation(alert, name)
     return found.text if found else ""
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def _state_words(alert: Alert, now_ns: UnixNanos) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from app.investigation import measure
 from app.investigation.alerts import Alert, Source
 from app.investigation.board import Board, Trouble
-from app.sources.values import AlertState, Interval, SourceHealth
+from app.sources.values import AlertState, SourceHealth
 from app.times import DAY, SECOND, UnixNanos, format_duration
 from app.web.formats import ago, clock, count, moment
 from app.web.views.parts import Failure, SourceState
@@ -65,7 +66,8 @@ def failure(trouble: Trouble, href: str) -> Failure:
         sentence=trouble.sentence,
         still=trouble.missing,
         detail=trouble.detail,
-        since_ns=trouble.since_ns,
+        # A client that pauses after several failures says since when itself.
+        since_ns=trouble.since_ns if "since" not in trouble.sentence else None,
         retry_href=href if trouble.retry else "",
     )
 
@@ -87,9 +89,9 @@ def whole_seconds(ns: int) -> str:
 
 def blocks(alert: Alert, now_ns: UnixNanos) -> tuple[tuple[float, float], ...]:
     """When it fired in the last 24 hours, in percent; neighbours that a strip cannot tell apart are one."""
-    stretches = [(i.start_ns, i.end_ns or now_ns) for i in _firing(alert)]
+    firing = [stretch for stretch in measure.stretches(alert) if stretch.state is AlertState.FIRING]
     found: list[tuple[float, float]] = []
-    for start, end in sorted(stretches):
+    for start, end in ((stretch.start_ns, stretch.end_ns or now_ns) for stretch in firing):
         left, right = (max(0.0, min(100.0, 100 - (now_ns - at) / DAY * 100)) for at in (start, end))
         if right <= 0:
             continue
@@ -98,17 +100,6 @@ def blocks(alert: Alert, now_ns: UnixNanos) -> tuple[tuple[float, float], ...]:
         else:
             found.append((left, right - left))
     return tuple((round(left, 2), round(width, 2)) for left, width in found[-_MOST_BLOCKS:])
-
-
-def _firing(alert: Alert) -> list[Interval]:
-    """Stretches of firing: from the history, and of episodes that only Clew's memory has."""
-    known = [interval for interval in alert.intervals if interval.state is AlertState.FIRING]
-    found = list(known)
-    for episode in alert.episodes:
-        at = episode.fired_ns
-        if at is not None and not any(i.start_ns <= at and (i.end_ns is None or at <= i.end_ns) for i in known):
-            found.append(Interval(AlertState.FIRING, at, episode.ended_ns))
-    return found
 
 
 def number_of(number: int, word: str, plural: str = "") -> str:

@@ -213,7 +213,7 @@ class _Known:
             # The head has said it; the next best is where.
             who = self.service if self.service is not who else None
         day_ago = self.now_ns - DAY
-        today = [e for e in alert.episodes if (e.ended_ns or self.now_ns) > day_ago]
+        today = [e for e in alert.episodes if e.fired_ns is not None and (e.ended_ns or self.now_ns) > day_ago]
         started = episode.fired_ns or episode.started_ns
         return Row(
             key=alert.key,

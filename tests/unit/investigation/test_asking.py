@@ -79,6 +79,7 @@ def test_a_window_is_the_last_stretch_or_between_two_times():
     between = window("1h", "2026-11-21 02:50", "2026-11-21T03:12:30", NOW)
     assert (between.start_ns, between.end_ns) == (parse_iso("2026-11-21T02:50:00Z"), parse_iso("2026-11-21T03:12:30Z"))
     assert between.last == ""
+    assert window("", "2026-11-21T02:50Z", "", NOW).start_ns == parse_iso("2026-11-21T02:50:00Z")
     assert window("", "2026-11-20", "", NOW).end_ns == NOW
     assert window("", "2026-11-20", "", UnixNanos(NOW + DAY)).start_ns == parse_iso("2026-11-20T00:00:00Z")
 

@@ -150,6 +150,7 @@ def test_narrowing_adds_the_matcher_to_every_selector(expression, narrowed):
         "sum(m) / sum by (s) (n)",
         "absent(m)",
         "m{",
+        "{0}",
     ],
 )
 def test_narrowing_is_refused_where_it_could_change_the_values(expression):
