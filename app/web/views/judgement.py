@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from app.analysis.secrets import redact
 from app.analysis.verdict import Confidence, EffectKind, EffectTime, FindingKind, Ground, Outcome
-from app.times import format_duration
+from app.times import HOUR, format_duration, iso
 from app.traces import semconv
-from app.traces.model import DefectKind, Node
+from app.traces.model import DefectKind, Node, SpanKind
 from app.web import words
 from app.web.formats import cut
 from app.web.views import naming
@@ -242,9 +242,10 @@ def _facts(reading: Reading) -> list[Fact]:
     verdict = reading.verdict
     facts = []
     if verdict.principal:
-        facts.append(Fact("Principal", cut(verdict.principal, _LONGEST), "user", _search(principal=verdict.principal)))
+        facts.append(Fact("Principal", cut(verdict.principal, _LONGEST), "user", _search(reading, principal=verdict.principal)))
     if verdict.client_address:
-        facts.append(Fact("Client", cut(verdict.client_address, _LONGEST), "addr", _search(address=verdict.client_address)))
+        address = verdict.client_address
+        facts.append(Fact("Client", cut(address, _LONGEST), "addr", _search(reading, address=address)))
     session = _first(reading, semconv.ALIASES["session"])
     if session:
         facts.append(Fact("Session", session, "session"))
@@ -257,15 +258,23 @@ def _facts(reading: Reading) -> list[Fact]:
     entry = verdict.entry
     if entry is not None and entry.status is not None:
         facts.append(Fact("Client saw", words.status(entry.status)))
+    elif reading.entry is not None and reading.entry.span.kind is SpanKind.CONSUMER:
+        facts.append(Fact("Client", "none: work from a queue"))
     elif reading.entry is not None:
         facts.append(Fact("Client saw", "not recorded"))
     return [*facts, completeness(reading)]
 
 
-def _search(**field: str) -> str:
-    """What else this one did; "" for what is too long to be looked for."""
-    fits = all(len(value) <= _LONGEST and value.isprintable() for value in field.values())
-    return f"/search?{urlencode(field)}" if fits else ""
+def _search(reading: Reading, **field: str) -> str:
+    """What else this one did in the hour before and after; "" for what is too long to be looked for."""
+    if not all(len(value) <= _LONGEST and value.isprintable() for value in field.values()):
+        return ""
+    around = {"start": _minute(reading.start_ns - HOUR), "end": _minute(reading.start_ns + HOUR)}
+    return f"/search?{urlencode(field | around)}"
+
+
+def _minute(ns: int) -> str:
+    return f"{iso(ns, digits=0)[:16]}Z"
 
 
 def completeness(reading: Reading) -> Fact:

@@ -51,13 +51,14 @@ class Lane:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A straight piece of the thread. way: out or back."""
+    """A straight piece of the thread. way: out or back. tone: of a way back, the colour of what came back; "" for an answer."""
 
     x1: float
     y1: int
     x2: float
     y2: int
     way: str
+    tone: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,6 @@ class LanesView:
     strokes: tuple[Stroke, ...]
     marks: tuple[Mark, ...]
     tells: str
-    tone: str
     more: int
 
     @property
@@ -124,8 +124,6 @@ class _Lanes:
             strokes=tuple(self._thread()) if self.reading.tone else (),
             marks=tuple(self._marks()),
             tells=self._tells(),
-            # A refusal that nobody heeded did not travel back: the answer is drawn as any other.
-            tone="" if self.reading.verdict.outcome is Outcome.BYPASSED else self.reading.tone,
             more=len(self.drafts) - len(self.kept),
         )
 
@@ -241,15 +239,17 @@ class _Lanes:
         end = max(at, turn if turn is not None else self._line_end())
         yield from self._step(at, row, end, row, "out")
         at = end
+        tone = self.reading.tone if self.reading.verdict.outcome is not Outcome.BYPASSED else ""
         for hop in reversed(self.hops.line):
             hop_row = self._row(hop)
             if hop_row is None:
                 continue
             if hop_row != row:
-                yield from self._step(at, row, at, hop_row, "back")
+                yield from self._step(at, row, at, hop_row, "back", tone)
                 row = hop_row
+            tone = self._came_back(hop)
             if hop.end_ns > at:
-                yield from self._step(at, row, hop.end_ns, row, "back")
+                yield from self._step(at, row, hop.end_ns, row, "back", tone)
                 at = hop.end_ns
 
     def _stops(self) -> Iterator[tuple[int, int]]:
@@ -293,12 +293,18 @@ class _Lanes:
             return focus.end_ns
         return self.hops.line[-1].end_ns if self.hops.line else self.axis.end_ns
 
-    def _step(self, at: int, row: int, ns: int, next_row: int, way: str) -> Iterator[Stroke]:
+    def _came_back(self, hop: Node) -> str:
+        """The colour of a hop's answer: the refusal's where it passed it on, none where it went on without it."""
+        if self.reading.verdict.outcome in (Outcome.BYPASSED, Outcome.PARTIALLY_DENIED):
+            return self.reading.tone if (semconv.http_status(hop.span) or 0) >= 400 else ""
+        return self.reading.tone
+
+    def _step(self, at: int, row: int, ns: int, next_row: int, way: str, tone: str = "") -> Iterator[Stroke]:
         x1, x2, y1, y2 = self.axis.x(at), self.axis.x(ns), _middle(row), _middle(next_row)
         if x1 != x2:
-            yield Stroke(x1, y1, x2, y1, way)
+            yield Stroke(x1, y1, x2, y1, way, tone)
         if y1 != y2:
-            yield Stroke(x2, y1, x2, y2, way)
+            yield Stroke(x2, y1, x2, y2, way, tone)
 
     def _row(self, node: Node) -> int | None:
         key = self.lane_of.get(node.index)

@@ -165,7 +165,7 @@ class _Path:
         node = self.reading.trace.by_id[deciding.span_id]
         tone = self.reading.tone
         answered = status(node.span)
-        back = f"{answered}, {deciding.decision.value}" if answered else self.reading.decided
+        back = _answer(answered, deciding) if answered else self.reading.decided
         step = Step("decides", words.layer(deciding.layer), deciding.target, deciding.reason, deciding.decision, tone,
                     href=self._href(deciding.span_id))  # fmt: skip
         yield Pair(Leg("call", naming.call(node.span), back, tone), step)
@@ -237,8 +237,10 @@ class _Path:
         answered, tone = status(hop.span), self._back_tone(hop)
         deciding = self.reading.deciding()
         decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
-        if decides and deciding is not None and tone and answered.startswith("2"):
-            answered = f"{answered}, {deciding.decision.value}"
+        if decides and deciding is not None and tone:
+            answered = _answer(answered, deciding)
+        if hop is self.reading.entry and hop.span.kind is SpanKind.CONSUMER:
+            return Leg("call", naming.asked(hop.span))
         return Leg("call", naming.asked(hop.span), answered or "no status", tone)
 
     def _back_tone(self, hop: Node) -> str:
@@ -317,6 +319,11 @@ def _plural(noun: str) -> str:
 
 def layer_target(layer: LayerDecision | None) -> str:
     return layer.target if layer is not None else ""
+
+
+def _answer(status: str, deciding: LayerDecision) -> str:
+    """`200, deny`: where the status does not tell."""
+    return f"{status}, {deciding.decision.value}" if status.startswith("2") else status
 
 
 def _lead(reading: Reading, hops: Hops) -> str:

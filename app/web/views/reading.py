@@ -140,6 +140,8 @@ class Reading:
             code = status if status is not None else enforced
             if code is not None and code < 400:
                 return f"Answered {code}" if verdict.outcome is Outcome.DENIED else ""  # masked, or not heeded
+            if code is None and node.service == verdict.service:
+                return ""  # it refused itself, and there is no answer to tell of
             return f"Enforced as {code}" if code is not None else "Enforced it"
         if hop is not None and hop.relay:
             return f"Passed on{shown}" if shown else "Passed it on"

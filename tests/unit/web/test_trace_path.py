@@ -118,6 +118,7 @@ def test_work_from_a_queue_has_no_client():
     trace = t.trace()
     found = walked((trace, verdict(trace)))
     assert (found.pairs[0].step.layer, found.pairs[0].step.name) == ("Message from", "orders.created")
+    assert found.pairs[1].leg.back == ""  # nobody waits for an answer
 
 
 def test_a_long_line_of_relays_runs_downwards_with_its_middle_in_one_step():
@@ -177,6 +178,24 @@ def test_the_thread_is_one_line_without_a_jump_and_never_runs_backwards(story):
         assert (stroke.x2, stroke.y2) == (following.x1, following.y1)
         assert stroke.x1 <= stroke.x2
         assert stroke.x1 == stroke.x2 or stroke.y1 == stroke.y2
+
+
+def test_a_refusal_colours_the_way_back_only_as_far_as_it_came():
+    t = Teller()
+    t.span("bff", "", "web-bff", "GET /dashboard", 0, 100, SERVER, http(200, "GET", "/dashboard"))
+    t.span("ask", "bff", "web-bff", "GET billing", 10, 50, SpanKind.CLIENT, http(403))
+    t.span("billing", "ask", "billing", "GET /invoices", 12, 40, SERVER, http(403, "GET", "/invoices"))
+    trace = t.trace()
+    judged = verdict(
+        trace, outcome=Outcome.PARTIALLY_DENIED, span_id=span_id("billing"), service="billing", layer=Layer.APPLICATION,
+        entry=Place("web-bff", span_id("bff"), 200), path=(hop(trace, "bff", None, 200), hop(trace, "billing", "web-bff", 403)),
+        layers=(LayerDecision(Layer.APPLICATION, "billing", Decision.DENY, span_id("billing")),),
+    )  # fmt: skip
+    back = [(s.y1 // HEIGHT, s.tone) for s in drawn((trace, judged)).strokes if s.way == "back" and s.y1 == s.y2]
+    assert back == [(0, "")]
+    assert [pair.leg.tone for pair in walked((trace, judged)).pairs if pair.leg] == ["", "deny", "deny"]
+    assert {s.tone for s in drawn(let_through()).strokes if s.way == "back"} == {""}
+    assert {s.tone for s in drawn(refused_by_policy()).strokes if s.way == "back"} == {"deny"}
 
 
 def test_the_refusal_is_marked_with_its_word_and_told_in_a_sentence():
