@@ -74,10 +74,15 @@ class _Memory(msgspec.Struct, frozen=True):
 class _Round:
     """One asking of all sources. Each part is a task whose result is its answer or the SourceError."""
 
-    def __init__(self, begun_s: float, now_ns: UnixNanos, parts: dict[str, Awaitable[Any]]) -> None:
-        self.begun_s = begun_s
+    def __init__(self, monotonic: Callable[[], float], now_ns: UnixNanos, parts: dict[str, Awaitable[Any]]) -> None:
         self.now_ns = now_ns
+        self.fresh_s = monotonic()  # when the last answer came
         self.tasks = {name: asyncio.ensure_future(part) for name, part in parts.items()}
+        for task in self.tasks.values():
+            task.add_done_callback(lambda _: self._answered(monotonic()))
+
+    def _answered(self, at_s: float) -> None:
+        self.fresh_s = at_s
 
     @property
     def done(self) -> bool:
@@ -184,7 +189,7 @@ class Gatherer:
 
     def _round(self, span_ns: int, now_ns: UnixNanos) -> _Round:
         known = self._rounds.get(span_ns)
-        if known is not None and (not known.done or self._monotonic() - known.begun_s < _SAME_S):
+        if known is not None and (not known.done or self._monotonic() - known.fresh_s < _SAME_S):
             return known
         prometheus, alertmanager = self._sources.prometheus, self._sources.alertmanager
         parts: dict[str, Awaitable[Any]] = {"memory": self._remembered(now_ns - span_ns, now_ns)}
@@ -195,7 +200,7 @@ class Gatherer:
             parts["history"] = _or_error(self._history.between(now_ns - span_ns, now_ns, asyncio.ensure_future(_known(rules))))
         if alertmanager is not None:
             parts["alertmanager"] = _or_error(alertmanager.alerts())
-        round_ = _Round(self._monotonic(), now_ns, parts)
+        round_ = _Round(self._monotonic, now_ns, parts)
         self._rounds[span_ns] = round_
         return round_
 

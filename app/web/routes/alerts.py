@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.errors import SourceError
 from app.investigation.candidates import Order
 from app.investigation.measure import Measure, Range
-from app.investigation.service import FIRST_LOOK_S, WHOLE_S, Investigation, Seen
+from app.investigation.service import FIRST_LOOK_S, Investigation, Seen
 from app.investigation.summary import summary
 from app.security.roles import Permission
 from app.settings import Settings
@@ -31,6 +31,7 @@ router = APIRouter(include_in_schema=False)
 _FRAGMENT_S = 1.5
 _NO_SCRIPT_S = 12.0
 _CHART_S = 1.2
+_ROWS_S = 6.0
 
 Values = Annotated[list[str], Query(max_length=50)]
 Word = Annotated[str, Query(max_length=200)]
@@ -92,8 +93,8 @@ async def index(
 
 @router.get("/alerts/rows", dependencies=[needs(Permission.READ)])
 async def rows(request: Request, asked: AskedFor, investigation: TheInvestigation, settings: TheSettings, now: Now) -> Response:
-    """The changing part of the list: it waits for every source."""
-    board = await investigation.board(WINDOWS[asked.window][0], now_ns=now, wait_s=WHOLE_S)
+    """The changing part of the list: it waits for every source, though not for one that hangs."""
+    board = await investigation.board(WINDOWS[asked.window][0], now_ns=now, wait_s=_ROWS_S)
     view = alerts_view(board, asked, investigation.labels, webhook=_has_webhook(settings))
     if not render.is_fragment(request):
         return render.page(request, "alerts/index.html", view)
