@@ -79,6 +79,7 @@ def queries(options: Options, folder: Path) -> dict[str, float]:
         return "/api/search", {"q": query, **window}
 
     asked: dict[str, Callable[[int], tuple[str, dict[str, object]]]] = {
+        "echo": lambda n: ("/api/echo", {}),  # what HTTP and a busy machine cost alone
         "trace by id": lambda n: (f"/api/v2/traces/{_spans.trace(n * 7919 % traces, 0)[0].trace_id}", {}),
         "promoted attribute": lambda n: search(f'{{ span.user.name = "user{n * 31 % _spans.USERS:05d}" }}'),
         "indexed attribute": lambda n: search(f"{{ span.thread.id = {n % 64} }}"),

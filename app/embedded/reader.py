@@ -15,7 +15,7 @@ from app.times import SECOND
 from app.traceql.fetch import TraceSpans
 
 # Up to this many traces are gathered from the index and sorted; past it, traces are walked from the newest and probed.
-GATHERED = 2_000
+GATHERED = 5_000
 _FEW = 300  # traces in the window: looking at them is cheaper than asking the index
 _READ_AT_ONCE = 50  # most searches end at their limit long before the last
 _LONG = "traces INDEXED BY long_traces"  # SQLite would rather walk all traces in the order asked for
@@ -96,7 +96,7 @@ class Reader:
         if plan is not None and self._count("SELECT 1 FROM traces WHERE bucket BETWEEN ? AND ?", buckets, _FEW) >= _FEW:
             best = self._narrowest(plan, buckets)
             if best is not None:
-                yield from self._gathered(self._places(best, buckets), window)
+                yield from self._gathered(self._places(best, buckets), None if best is plan else plan, window)
                 return
         where, arguments = _where(plan)
         yield from self._rows(f"bucket BETWEEN ? AND ? AND {where}", (*buckets, *arguments), window)
@@ -157,11 +157,12 @@ class Reader:
             case Any_(plans):
                 return set().union(*(self._places(part, buckets) for part in plans))
 
-    def _gathered(self, places: set[tuple[int, int]], window: Window) -> Iterator[Row]:
+    def _gathered(self, places: set[tuple[int, int]], plan: Plan | None, window: Window) -> Iterator[Row]:
+        where, arguments = _where(plan)
         ids = [number for _, number in sorted(places, reverse=True)]
         for first in range(0, len(ids), _READ_AT_ONCE):
             some = ids[first : first + _READ_AT_ONCE]
-            yield from self._rows(f"id IN ({','.join('?' * len(some))})", some, window)
+            yield from self._rows(f"id IN ({','.join('?' * len(some))}) AND {where}", (*some, *arguments), window)
 
 
 def _postings(what: str, part: Range) -> str:
