@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from support import parts
 
@@ -32,6 +33,13 @@ class Postgres:
         name = f"clew_{os.getpid()}_{next(_numbers)}"
         self._sql(f'CREATE DATABASE "{name}"')
         return f"postgresql://{self.user}@/{name}?host={self.folder}"
+
+    def copy_url(self, url: str) -> str:
+        """The settings URL of a new copy of a database that nobody is connected to: quicker than migrating again."""
+        original = urlsplit(url).path.removeprefix("/")
+        name = f"{original}_copy_{next(_numbers)}"
+        self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
+        return url.replace(f"/{original}?", f"/{name}?")
 
     def _sql(self, statement: str) -> None:
         import psycopg

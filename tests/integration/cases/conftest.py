@@ -23,19 +23,29 @@ def postgres_server():
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated():
+    """URLs of databases at the newest schema, by kind; filled by the first test that needs one, copied for each."""
+    return {}
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request, tmp_path):
+async def database(request, tmp_path, migrated):
     """An empty database of each kind, with three people in it."""
-    if request.param == "sqlite":
-        # At the newest schema once, then copied for each test: migrations have tests of their own.
-        migrated = request.getfixturevalue("sqlite_folder") / "migrated.db"
-        if not migrated.exists():
-            await migrate.upgrade(load(database={"url": f"sqlite:///{migrated}"}).database)
-        shutil.copy(migrated, tmp_path / "clew.db")
-        settings = load(database={"url": f"sqlite:///{tmp_path / 'clew.db'}"}).database
+    kind = request.param
+    if kind == "sqlite":
+        fresh = f"sqlite:///{request.getfixturevalue('sqlite_folder') / 'migrated.db'}"
+    elif kind not in migrated:
+        fresh = request.getfixturevalue("postgres_server").fresh_url()
+    if kind not in migrated:
+        await migrate.upgrade(load(database={"url": fresh}).database)
+        migrated[kind] = fresh
+    if kind == "sqlite":
+        shutil.copy(migrated[kind].removeprefix("sqlite:///"), tmp_path / "clew.db")
+        url = f"sqlite:///{tmp_path / 'clew.db'}"
     else:
-        settings = load(database={"url": request.getfixturevalue("postgres_server").fresh_url()}).database
-        await migrate.upgrade(settings)
+        url = request.getfixturevalue("postgres_server").copy_url(migrated[kind])
+    settings = load(database={"url": url}).database
     opened = Database(settings)
     async with opened.writing() as db:
         for person in (sample.INES, sample.JUN, sample.ADA):

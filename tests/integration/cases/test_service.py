@@ -58,6 +58,7 @@ async def test_a_case_opens_with_a_number_a_version_and_its_opener(database):
     assert await opened(database) == number + 1
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("given", "field"),
     [({"title": " "}, "title"), ({"title": "x" * 201}, "title"), ({"severity": "huge"}, "severity"),
