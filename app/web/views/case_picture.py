@@ -232,6 +232,8 @@ def _ticks(window: Window) -> tuple[Tick, ...]:
 
 
 def _tick_words(ns: int, step: int, *, first: bool) -> str:
+    if step >= 90 * DAY:
+        return f"{formats.day(ns)} {formats.full_time(ns)[:4]}"
     if step >= DAY:
         return formats.day(ns)
     digits = 3 if step < SECOND else 0
