@@ -114,7 +114,7 @@ def listed(candidates: Sequence[Candidate], order: Order, *, layer_word: Callabl
     return [Listed(candidate, why, unusual=rank < _EXEMPLAR) for (rank, why), candidate in placed]
 
 
-_BYPASSED, _BROKE_IN, _OUTCOME, _LAYER, _REASON, _EXEMPLAR, _FOUND, _WAITING, _FAILED = range(9)
+_BYPASSED, _OPEN, _BROKE_IN, _OUTCOME, _LAYER, _REASON, _EXEMPLAR, _FOUND, _WAITING, _FAILED = range(10)
 
 
 class _Mass:
@@ -138,7 +138,7 @@ class _Mass:
         verdict = candidate.judged
         if verdict is None:
             return (_WAITING, _found(candidate)) if candidate.verdict is None else (_FAILED, _found(candidate))
-        for unusual in (self._bypassed, self._broke_in, self._outcome, self._layer, self._reason):
+        for unusual in (self._bypassed, self._open, self._broke_in, self._outcome, self._layer, self._reason):
             found = unusual(verdict)
             if found is not None:
                 return found
@@ -146,6 +146,9 @@ class _Mass:
 
     def _bypassed(self, verdict: Judged) -> tuple[int, str] | None:
         return (_BYPASSED, "Refused, and it happened all the same") if verdict.outcome is Outcome.BYPASSED else None
+
+    def _open(self, verdict: Judged) -> tuple[int, str] | None:
+        return (_OPEN, "A check broke, and the request went on") if verdict.failed_open else None
 
     def _broke_in(self, verdict: Judged) -> tuple[int, str] | None:
         if verdict.outcome is not Outcome.ALLOWED or not verdict.principal:

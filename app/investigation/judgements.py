@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 from cachetools import TLRUCache
 
-from app.analysis.verdict import Confidence, Decision, Layer, Outcome, Verdict
+from app.analysis.verdict import Confidence, Decision, FindingKind, Layer, Outcome, Verdict
 from app.errors import NotFound, SourceError
 from app.sources.tempo import TempoClient
 from app.times import MINUTE, UnixNanos
@@ -29,7 +29,10 @@ Examine: TypeAlias = Callable[[Trace], Verdict]
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What a list shows of a verdict, and of the trace it rests on. Of an allowed request `layer` is the last that allowed."""
+    """What a list shows of a verdict, and of the trace it rests on. Of an allowed request `layer` is the last that allowed.
+
+    failed_open: a check denied or broke, and the guarded action went on.
+    """
 
     trace_id: str
     outcome: Outcome
@@ -45,6 +48,7 @@ class Judged(msgspec.Struct, frozen=True):
     duration_ns: int
     spans: int
     partial: bool
+    failed_open: bool = False
 
 
 class Unjudged(msgspec.Struct, frozen=True):
@@ -73,6 +77,7 @@ def judged(trace: Trace, verdict: Verdict, *, partial: bool) -> Judged:
         duration_ns=trace.duration_ns,
         spans=len(trace),
         partial=partial,
+        failed_open=any(finding.kind is FindingKind.FAIL_OPEN for finding in verdict.findings),
     )
 
 

@@ -131,7 +131,7 @@ def plan(alert: Alert, *, rules: Sequence[Rule], labels: LabelMap, now_ns: UnixN
     return Plan(
         window=window(alert, promql.reach_ns(reading.selectors, recorded.get), now_ns),
         searches=tuple(searches),
-        exemplars=_exemplars(alert, behind),
+        exemplars=_exemplars(alert, behind, labels),
         tally=_tally(conditions_, labels),
         entities=labels.entities(alert.labels),
         notes=notes.sentences,
@@ -293,15 +293,19 @@ def _own_query(alert: Alert, notes: _Notes) -> nodes.Query | None:
         return None
 
 
-def _exemplars(alert: Alert, behind: Sequence[Selector]) -> tuple[str, ...]:
-    """Selectors of the raw series, narrowed to the alert's labels. An exemplar's series has them, or it is another's."""
+def _exemplars(alert: Alert, behind: Sequence[Selector], labels: LabelMap) -> tuple[str, ...]:
+    """Selectors of the raw series, narrowed to the alert's labels. An exemplar's series has them, or it is another's.
+
+    Of a share of failures, the series of the failures: an exemplar of all requests was not what tripped it.
+    """
+    outcomes = [s for s in behind if any(m and m.outcome for m in (labels.meaning(one.label) for one in s.matchers))]
     own = [
         Matcher(label, "=", value)
         for label, value in alert.labels.items()
         if label not in (alert.rule.labels if alert.rule else {}) and label != "alertname" and value
     ]
     selectors = []
-    for selector in behind:
+    for selector in outcomes or behind:
         if selector.metric:
             named = {matcher.label for matcher in own}
             matchers = [*(m for m in selector.matchers if m.label not in named), *own]

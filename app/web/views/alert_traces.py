@@ -75,6 +75,7 @@ class TraceRow:
     why: str
     unusual: bool
     partial: bool
+    failed_open: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +190,7 @@ def _row(one: Listed, key: str) -> TraceRow:
         why=one.why,
         unusual=one.unusual,
         partial=verdict.partial if verdict else False,
+        failed_open=verdict.failed_open if verdict else False,
     )
 
 

@@ -1,5 +1,6 @@
 """Unusual first: what differs from the mass stands on top, and says why."""
 
+import msgspec
 import pytest
 
 from app.analysis.verdict import Confidence, Layer, Outcome
@@ -55,6 +56,11 @@ def test_worse_than_any_success_is_a_refusal_that_did_not_hold():
     first, second = listed(*mass(), verdict(1, Outcome.BYPASSED), verdict(2, Outcome.ALLOWED))[:2]
     assert first.why == "Refused, and it happened all the same"
     assert second.why == "The only one allowed"
+
+
+def test_a_check_that_failed_open_stands_out_though_it_was_allowed():
+    opened = msgspec.structs.replace(verdict(1, Outcome.ALLOWED), failed_open=True)
+    assert listed(*mass(), opened, verdict(2, Outcome.ALLOWED))[0].why == "A check broke, and the request went on"
 
 
 def test_a_rare_layer_and_a_rare_reason_are_named():

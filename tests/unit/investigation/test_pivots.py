@@ -109,6 +109,14 @@ def test_exemplars_are_asked_of_the_raw_series_with_the_alerts_own_labels():
     )
 
 
+def test_exemplars_of_a_share_are_those_of_what_is_above_the_line():
+    failures, all_ = 'm{span_name="auth.login",auth_result="failure"}', 'm{span_name="auth.login"}'
+    share = alerting(f"sum by (service_name) ({failures}) / sum by (service_name) ({all_}) > 0.4")
+    assert plan(alert(share, {"service_name": "identity"})).exemplars == (
+        'm{span_name="auth.login", auth_result="failure", service_name="identity"}',
+    )
+
+
 def test_the_counter_is_asked_for_the_same_requests_whatever_their_outcome():
     tally = plan().tally
     assert tally.selector == (
