@@ -196,7 +196,7 @@ def _decision(capture: Capture, kept: Item) -> Event:
     deciding = trace.by_id.get(verdict.span_id or "")
     entry = trace.by_id.get(verdict.entry.span_id if verdict.entry else "", trace.roots[0])
     node = deciding or entry
-    title = verdict.sentence or f"{_DECISION_DESC[verdict.outcome]}: {kept.title}"
+    title = _line(verdict.sentence) or _line(f"{_DECISION_DESC[verdict.outcome]}: {kept.title}")
     said = f"reason: {verdict.reason}" if verdict.reason and verdict.reason not in title else ""
     whom = " from ".join(filter(None, (verdict.principal, verdict.client_address)))
     return Event(
@@ -208,7 +208,7 @@ def _decision(capture: Capture, kept: Item) -> Event:
         captured_ns=kept.captured_ns,
         shift_ns=node.shift_ns,
         desc=_DECISION_DESC[verdict.outcome],
-        title=_line(title),
+        title=title,
         detail=_line("; ".join(filter(None, (kept.title, whom, said))), _WORDS),
         outcome=verdict.outcome,
         layer=verdict.layer or _allowing(verdict),

@@ -6,6 +6,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -232,3 +233,15 @@ async def test_a_long_timeline_costs_the_memory_of_a_batch():
 )  # fmt: skip
 def test_files_are_named_after_the_case(form, name):
     assert formats.file_name("CASE-0007", form) == name
+
+
+def test_every_column_is_documented():
+    documented = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
+    for name in {*formats.COLUMNS, *formats.TIMESKETCH_COLUMNS, "occurred_ns"}:
+        assert f"`{name}`" in documented, name
+    rows = [line for line in documented.splitlines() if line.startswith("| `") and line.count("|") == 6]
+    listed = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    timesketch_has = {name.strip("` ") for row in listed for name in row[0].split(",") if row[4]}
+    assert timesketch_has == set(formats.TIMESKETCH_COLUMNS)
+    csv_has = {name.strip("` ") for row in listed for name in row[0].split(",") if row[2]}
+    assert csv_has == set(formats.COLUMNS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -199,3 +200,17 @@ def test_every_outcome_has_words(outcome):
     decision = told(sample.capture(judged=sample.verdict(outcome=outcome, sentence="")))[0]
     assert decision.outcome is outcome
     assert decision.desc
+
+
+def test_every_description_of_a_time_is_documented():
+    judged = [sample.capture(judged=sample.verdict(outcome=outcome)) for outcome in Outcome]
+    said = {event.desc for capture in judged for event in told(capture)}
+    said.add(timeline.of_note(1, "x", author="y", written_ns=1).desc)
+    said.add(timeline.of_person(1, occurred_ns=1, title="x", detail="", actor="y", entered_ns=1).desc)
+    for state in AlertState:
+        said |= {desc for _, desc in transitions(intervals=[(state, 1, 5), (AlertState.FIRING, 9, 10, True)])}
+        said |= {desc for _, desc in transitions(intervals=[(state, 1, 5)])}
+    said |= {desc for _, desc in transitions(source="prometheus")}
+    documented = " ".join((Path(__file__).parents[3] / "docs" / "exports.md").read_text().split())
+    assert [desc for desc in sorted(said) if f"*{desc}*" not in documented] == []
+    assert len(said) == 18
