@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import fcntl
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2 as httpx
 import msgspec
 
 from app import paths
-from app.errors import AppError, Conflict, SourceError
-from app.lab import attacks, fleet, incident, metric_history, prometheus, stage, traffic, truth, world
+from app.errors import Conflict, SourceError
+from app.lab import fleet, incident, live, metric_history, prometheus, stage, traffic, truth, world
 from app.lab.config import SERVICES
+from app.lab.demo_folder import DataFolder
 from app.lab.processes import Child, ChildFailed, Family, inherited_environment, port_taken
 from app.lab.recorder import Recorder
 from app.times import now_ns
 from app.traces.model import Span
 from app.traces.otlp import decode
 
-MARKER = "clew-demo.json"
 TRUTH = "ground-truth.jsonl"
 LOGIN = "demo"
 READY_S = 120.0
 EVALUATION_S = 5
-# The first attack is the one that an alert sees soonest; the pause lets its alert end before the same one may come again.
-ROTATION = (
-    "brute-force", "credential-stuffing", "authorization-probing", "expired-token", "password-spraying", "fail-open",
-    "stolen-token", "object-walking", "identity-outage", "dropped-context",
-)  # fmt: skip
-PAUSE_S = 60.0
 VISITS_PER_MINUTE = 8.0
-
-Say = Callable[[str], None]
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -77,59 +66,10 @@ class Options(msgspec.Struct, frozen=True):
     with_attacks: bool = True
 
 
-class DataFolder:
-    """The demo's folder: one demo at a time, and never a folder that something else made."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        self._lock: int | None = None
-
-    def open(self, *, fresh: bool) -> bool:
-        """Claim the folder; whether it holds an earlier demo's data. What an interrupted first start left is removed.
-
-        Errors: Conflict.
-        """
-        marker = self.path / MARKER
-        if self.path.exists() and any(self.path.iterdir()) and not marker.exists():
-            raise Conflict(f"{self.path} holds other things than a demo's data. Choose another folder with --data.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-        self._lock = os.open(marker, os.O_RDWR)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            self._lock = None
-            raise Conflict(f"A demo already runs from {self.path}. Choose another folder with --data.") from None
-        if fresh or not self.complete:
-            for inside in self.path.iterdir():
-                if inside != marker:
-                    shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
-            marker.write_bytes(b"")
-        shutil.rmtree(self.logs, ignore_errors=True)
-        return self.complete
-
-    @property
-    def complete(self) -> bool:
-        """Whether the earlier incident is in."""
-        return bool((self.path / MARKER).read_bytes())
-
-    def mark_complete(self, seed: int) -> None:
-        (self.path / MARKER).write_bytes(msgspec.json.encode({"seed": seed}))
-
-    def close(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
-
-
 class Demo:
     """One run of the demo. Call `run` from the main thread."""
 
-    def __init__(self, options: Options, meter: Callable[[], metric_history.Meter], say: Say) -> None:
+    def __init__(self, options: Options, meter: Callable[[], metric_history.Meter], say: live.Say) -> None:
         self._options = options
         self._meter = meter
         self._say = say
@@ -283,7 +223,7 @@ class Demo:
 
         asyncio.run(traces())
         ended = dt.datetime.fromtimestamp(recorded.end_ns / 1e9, dt.UTC)
-        self._say(f"{_clock()} The earlier incident is in: {recorded.traces} traces up to {ended:%H:%M} UTC.")
+        self._say(f"{live.clock()} The earlier incident is in: {recorded.traces} traces up to {ended:%H:%M} UTC.")
         if program and program.takes_the_past:
             self._past_metrics(recorded)
         elif program:
@@ -302,7 +242,7 @@ class Demo:
             count = metric_history.write(
                 api, series, book, start_ns=recorded.start_ns, end_ns=recorded.end_ns, step_s=EVALUATION_S
             )
-            self._say(f"{_clock()} Its metrics are in, and {count} alerts that have ended.")
+            self._say(f"{live.clock()} Its metrics are in, and {count} alerts that have ended.")
         except SourceError as error:
             # The traces are there; a demo without past alerts is still one.
             self._say(f"The earlier incident has no alerts: {error.sentence} {error.detail}".rstrip())
@@ -318,74 +258,14 @@ class Demo:
         shop, seed = self._fleet.shop, self._options.seed
         people, log = world.make(seed), self._log()
         visits = traffic.plan(people, seed + 1, float("inf"), VISITS_PER_MINUTE)
-        async with stage.client() as via, _together() as run:
-            run(stage.ordinary(visits, shop, people, via, log))
-            if self._options.with_attacks:
-                run(self._rotate(shop, people, via, log))
-            if with_prometheus:
-                run(self._announce_alerts())
-            await self._watch_children()
-
-    async def _rotate(self, shop: fleet.Shop, people: world.World, via: httpx.AsyncClient, log: truth.Log) -> None:
-        turn = 0
-        while True:
-            which = attacks.named(ROTATION[turn % len(ROTATION)])
-            self._say(f"{_clock()} Attack: {which.name}. {which.about}")
-            try:
-                await stage.attack(which, shop, people, seed=self._options.seed + turn, log=log, via=via)
-            except AppError as error:
-                self._say(f"{_clock()} The attack broke off: {error.sentence}")
-            turn += 1
-            await asyncio.sleep(PAUSE_S)
-
-    async def _announce_alerts(self) -> None:
-        """Say once when an alert begins to fire."""
-        api = prometheus.Api(f"http://127.0.0.1:{self._options.ports.prometheus}")
-        known: set[str] = set()
-        while True:
-            await asyncio.sleep(2.0)
-            try:
-                alerts = await asyncio.to_thread(api.alerts)
-            except SourceError:
-                continue
-            firing = {_alert_name(alert["labels"]) for alert in alerts if alert["state"] == "firing"}
-            for name in sorted(firing - known):
-                self._say(f"{_clock()} Alert fires: {name}. {self._url}/alerts")
-            known = firing
-
-    async def _watch_children(self) -> None:
-        reported: set[int] = set()
-        while True:
-            for child in self._family.children:
-                failure = child.failure()
-                if failure is None or child.pid in reported:
-                    continue
-                if child in self._essential:
-                    raise ChildFailed(failure)
-                reported.add(child.pid)
-                self._say(f"{_clock()} {failure}")
-            await asyncio.sleep(0.5)
-
-
-@asynccontextmanager
-async def _together() -> AsyncIterator[Callable[..., None]]:
-    """Background tasks that end with the block. A failing one is an error of the program and surfaces at its end."""
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        yield lambda coroutine: tasks.append(asyncio.create_task(coroutine))
-    finally:
-        for task in tasks:
-            task.cancel()
-        results: Sequence[object] = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-
-
-def _alert_name(labels: dict[str, str]) -> str:
-    about = labels.get("auth_client_subnet") or labels.get("service_name") or labels.get("instance") or ""
-    return f"{labels['alertname']} ({about})" if about else labels["alertname"]
-
-
-def _clock() -> str:
-    return f"{dt.datetime.now(dt.UTC):%H:%M:%S}"
+        try:
+            async with stage.client() as via, asyncio.TaskGroup() as together:
+                together.create_task(stage.ordinary(visits, shop, people, via, log))
+                if self._options.with_attacks:
+                    together.create_task(live.attack_in_turn(shop, people, seed=seed, log=log, via=via, say=self._say))
+                if with_prometheus:
+                    url = f"http://127.0.0.1:{self._options.ports.prometheus}"
+                    together.create_task(live.announce_alerts(url, f"{self._url}/alerts", self._say))
+                together.create_task(live.watch(self._family.children, self._essential, self._say))
+        except* ChildFailed as failed:
+            raise failed.exceptions[0] from None

@@ -346,12 +346,11 @@ def test_the_recording_is_whole_and_stands_where_it_was_scheduled(past):
 
 
 @pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.alerts])
-def test_an_attack_fires_its_alert_within_three_minutes(past, name, record_property):
+def test_an_attack_fires_its_alert_within_three_minutes(past, name):
     found = dict(reversed(during(past, name)))
     expected = ATTACKS[name].alerts
     assert set(expected) <= set(found), f"{name} did not fire {expected}"
     for alert in expected:
-        record_property(f"{name} to {alert}, s", found[alert])
         assert found[alert] <= 180
 
 

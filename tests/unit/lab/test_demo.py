@@ -1,12 +1,15 @@
 """What the demo refuses to start on, and what it finds in its folder."""
 
+import asyncio
 import socket
 
 import pytest
 
 from app.errors import Conflict
-from app.lab import attacks, demo
-from app.lab.demo import DataFolder, Ports
+from app.lab import attacks, demo_folder, live
+from app.lab.demo import Ports
+from app.lab.demo_folder import DataFolder
+from app.lab.processes import ChildFailed
 
 
 def test_taken_ports_are_named_with_the_option_that_changes_them():
@@ -50,7 +53,7 @@ def test_fresh_removes_what_was_there(tmp_path):
     folder.mark_complete(7)
     folder.close()
     assert not DataFolder(tmp_path / "data").open(fresh=True)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [demo.MARKER]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [demo_folder.MARKER]
 
 
 def test_a_folder_of_somebody_elses_is_left_alone_even_with_fresh(tmp_path):
@@ -71,4 +74,26 @@ def test_two_demos_do_not_share_a_folder(tmp_path):
 
 
 def test_every_attack_has_its_turn():
-    assert set(demo.ROTATION) == set(attacks.ATTACKS)
+    assert set(live.ROTATION) == set(attacks.ATTACKS)
+
+
+class Ended:
+    """A child that has ended with these words, or runs on."""
+
+    def __init__(self, pid, words=None):
+        self.pid = pid
+        self.words = words
+
+    def failure(self):
+        return self.words
+
+
+async def test_a_child_that_ends_is_told_once_and_an_essential_one_ends_the_demo():
+    said = []
+    orders, web = Ended(1, "orders ended with status 1."), Ended(2)
+    watching = asyncio.create_task(live.watch([orders, web], [web], said.append))
+    await asyncio.sleep(1.2)
+    assert [line.split(" ", 1)[1] for line in said] == ["orders ended with status 1."]
+    web.words = "clew ended with status 3."
+    with pytest.raises(ChildFailed, match="clew ended"):
+        await watching
