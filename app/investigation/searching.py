@@ -40,7 +40,7 @@ class Searching:
 
     async def verdicts(self, found: CompleteSearch) -> dict[str, Judged | Unjudged]:
         """As many as there are by the deadline; judging goes on, and the next look finds more."""
-        return await self._judgements.of([trace.trace_id for trace in found.traces[:MOST_TRACES]], deadline_s=_JUDGE_S)
+        return await self._judgements.of([trace.trace_id for trace in found.traces], deadline_s=_JUDGE_S)
 
     async def services(self) -> tuple[str, ...]:
         """Names of services, to suggest them; none where Tempo does not tell in time."""

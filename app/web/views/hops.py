@@ -55,9 +55,9 @@ class Hops:
         return self.near[node.index] if node is not None else None
 
     def asked(self, layer: LayerDecision) -> Node | None:
-        """The hop that was asked and whose answer is not known: the decision stands on its caller's span."""
+        """The hop that was asked, where its decision stands on its caller's span."""
         node = self.reading.trace.by_id.get(layer.span_id)
-        if node is None or layer.decision is not Decision.UNKNOWN or node.span.kind is not SpanKind.CLIENT:
+        if node is None or node.span.kind is not SpanKind.CLIENT or layer.target or self.reading.is_deciding(node):
             return None
         return next((child for child in self.below_call(node) if child.service != node.service), None)
 

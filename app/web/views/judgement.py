@@ -81,9 +81,11 @@ def judgement(reading: Reading, asked: Asked) -> Judgement:
     verdict = reading.verdict
     names = _names(reading)
     grounds = [ground for ground in verdict.grounds if ground.role in ("origin", "enforcement", "conflict")]
-    if reading.tone == "open":
-        grounds = [ground for ground in verdict.grounds if ground.role != "ruled_out"]
-    proofs = [_proof(reading, ground, asked) for ground in grounds] or [
+    if reading.tone in ("open", "allow"):
+        grounds = [ground for ground in verdict.grounds if ground.role != "ruled_out" and ground.span_id]
+    # One attribute may give both the decision and its reason.
+    facts = {(ground.span_id, ground.attribute or ground.sentence): ground for ground in reversed(grounds)}
+    proofs = [_proof(reading, ground, asked) for ground in reversed(facts.values())] or [
         Proof("", "", sentence, "", "", "", "") for sentence in verdict.because
     ]
     focus = reading.trace.by_id.get(reading.focus)

@@ -203,7 +203,8 @@ def _row(trace: FoundTrace, one: Judged | Unjudged | None) -> FoundRow:
         trace_id=trace.trace_id,
         href=f"/traces/{trace.trace_id}",
         start_ns=known.start_ns if known else trace.start_ns,
-        name=trace.root_name or "(root not seen)",
+        # Tempo puts words of its own where it has not seen the root.
+        name=trace.root_name if trace.root_name and not trace.root_name.startswith("<root span") else "(root not seen)",
         duration_ns=known.duration_ns if known else trace.duration_ns,
         spans=known.spans if known else trace.span_count,
         outcome=known.outcome.value if known else "",

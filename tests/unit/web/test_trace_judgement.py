@@ -1,5 +1,6 @@
 """The judgement says who refused whom and why, what it rests on, and what is not known."""
 
+import msgspec
 from support.stories import (
     SERVER,
     Teller,
@@ -13,7 +14,7 @@ from support.stories import (
     verdict,
 )
 
-from app.analysis.verdict import Finding, FindingKind
+from app.analysis.verdict import Finding, FindingKind, Ground
 from app.web.views.asked import Asked
 from app.web.views.findings import defects, effects, findings
 from app.web.views.judgement import Judgement, judgement
@@ -52,6 +53,12 @@ def test_each_proof_names_attribute_value_span_and_rule():
     assert (first.attribute, first.value, first.rule) == ("authz.decision", '"deny"', "pdp-decision-attribute")
     assert (third.attribute, third.value) == ("http.response.status_code", "403")
     assert third.href.endswith(f"?span={span_id('orders')}#s-{span_id('orders')}")
+
+
+def test_an_attribute_that_gives_decision_and_reason_stands_once():
+    trace, found = broken_policy()
+    twice = (*found.grounds, Ground("It says why.", "origin", span_id("ask"), "error.type", "timeout"))
+    assert len(judged((trace, msgspec.structs.replace(found, grounds=twice))).proofs) == 1
 
 
 def test_what_only_looks_like_the_origin_is_ruled_out():
