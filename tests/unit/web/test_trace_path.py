@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import pytest
 from support.stories import (
     SERVER,
@@ -82,6 +83,18 @@ def test_side_calls_and_effects_stand_under_their_hop():
         ("orders.events", "1 message after"),
         ("notify", "1 call after"),
     ]
+
+
+def test_a_decision_that_stands_on_the_callers_span_is_that_of_the_one_who_was_asked():
+    trace, judged = refused_by_policy()
+    on_caller = LayerDecision(Layer.IDENTITY_PROVIDER, "edge-gateway", Decision.ALLOW, span_id("ask-id"), "active")
+    story = (trace, msgspec.structs.replace(judged, layers=(on_caller, *judged.layers[1:])))
+    gateway = walked(story).pairs[1].step
+    assert (gateway.note, gateway.decision) == ("token valid. Passed on 403", Decision.ALLOW)
+    assert [(also.name, also.decision) for also in gateway.also] == [("identity", Decision.ALLOW)]
+    lanes_of = [(lane.layer, lane.service) for lane in drawn(story).lanes]
+    assert lanes_of.count(("Identity provider", "identity")) == 1
+    assert ("Identity provider", "edge-gateway") not in lanes_of
 
 
 def test_a_hop_that_cannot_be_seen_is_drawn_open_and_the_refusal_has_no_known_origin():
