@@ -15,6 +15,7 @@ import app
 from app import paths
 from app.db import migrate
 from app.db.session import Database
+from app.investigation import labels
 from app.investigation.judging import judge_of
 from app.investigation.opened import OpenTraces
 from app.investigation.searching import Searching
@@ -36,7 +37,8 @@ _LARGEST_BODY = 32 * 2**20  # room for an uploaded evidence file
 def create_app(settings: Settings) -> FastAPI:
     """The web application. The database is brought up to date, or refused, when it starts.
 
-    Errors: InvalidInput for settings that contradict themselves; at start, SchemaMismatch.
+    Errors: InvalidInput for settings that contradict themselves and for a house file that is wrong (with its line); at
+            start, SchemaMismatch.
     """
 
     @asynccontextmanager
@@ -66,6 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     application.state.settings = settings
+    application.state.judge = judge_of(settings.analysis)
+    application.state.labels = labels.load(settings.analysis.labels_file)
     application.state.assets = Assets(paths.folder("static"))
     application.state.templates = render.environment(paths.folder("templates"), application.state.assets)
     for router in ROUTERS:
@@ -101,16 +105,15 @@ def investigation(application: FastAPI) -> Investigation:
     """Alerts and the traces behind them, with this app's clients, database and rules."""
     clients: Clients = application.state.clients
     sources = Sources(clients.tempo, clients.prometheus, clients.alertmanager)
-    return Investigation(
-        application.state.settings.analysis, sources, application.state.database, judge_of(application.state.settings.analysis)
-    )
+    state = application.state
+    most_judged = state.settings.analysis.traces_per_alert
+    return Investigation(sources, state.database, state.judge, state.labels, most_judged=most_judged)
 
 
 def open_traces(application: FastAPI) -> None:
     """What the trace and search pages stand on, with this app's Tempo and rules."""
     tempo = application.state.clients.tempo
-    judge = judge_of(application.state.settings.analysis)
-    application.state.traces = OpenTraces(tempo.trace if tempo is not None else None, judge)
+    application.state.traces = OpenTraces(tempo.trace if tempo is not None else None, application.state.judge)
     application.state.uploads = Uploads()
     judgements = application.state.investigation.judgements
     application.state.searching = Searching(tempo, judgements) if tempo is not None and judgements is not None else None

@@ -1,6 +1,6 @@
 """The verbs of an investigation: list alerts, look at one, draw its metric, find its traces, receive a notification.
 
-investigation = Investigation(settings, sources, database, examine)
+investigation = Investigation(sources, database, examine, labels.load())
 board = await investigation.board(DAY, now_ns=now)
 alert = await investigation.alert(key, now_ns=now)
 """
@@ -19,11 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import times
 from app.db.session import Database
 from app.errors import InvalidInput, NotFound, SourceError
-from app.investigation import labels, measure, pivots, store
+from app.investigation import measure, pivots, store
 from app.investigation.alerts import Alert, Episode, Source, Told, merge, parse_key, state
 from app.investigation.behind import Behind, Finder
 from app.investigation.board import Board, Gatherer
 from app.investigation.judgements import Examine, Judgements
+from app.investigation.labels import LabelMap
 from app.investigation.measure import Measure, Range
 from app.investigation.pivots import Plan
 from app.investigation.shared import Shared
@@ -32,7 +33,6 @@ from app.investigation.walk import Walks
 from app.security import audit
 from app.security.audit import Act
 from app.security.roles import CLEW
-from app.settings import AnalysisSettings
 from app.sources.values import AlertHistory, Exemplar, FiringAlert
 from app.sources.webhook import decode_webhook
 from app.times import DAY, MINUTE, UnixNanos
@@ -65,13 +65,16 @@ class Seen(msgspec.Struct, frozen=True):
 class Investigation:
     """One per process; close it."""
 
-    def __init__(self, settings: AnalysisSettings, sources: Sources, database: Database, examine: Examine) -> None:
+    def __init__(
+        self, sources: Sources, database: Database, examine: Examine, labels: LabelMap, *, most_judged: int = 500
+    ) -> None:
+        """most_judged: traces behind one alert that are fetched and judged; all are counted."""
         self.sources = sources
-        self.labels = labels.load(settings.labels_file)
+        self.labels = labels
         self._database = database
         self._gatherer = Gatherer(sources, database, monotonic=_monotonic)
         self._judgements = Judgements(sources.tempo, examine, clock=times.now_ns) if sources.tempo else None
-        self._finder = Finder(sources, self._judgements, most_judged=settings.traces_per_alert)
+        self._finder = Finder(sources, self._judgements, most_judged=most_judged)
         self._exemplars: Shared[tuple[str, ...], tuple[tuple[Exemplar, ...], bool | None]] = Shared()
         self.walks = Walks()
         self._noted: LRUCache[str, tuple[object, ...]] = LRUCache(_MOST_NOTED)
