@@ -184,6 +184,14 @@ def by_end(account: Account) -> tuple[int, int]:
     return account.node.end_ns, account.node.index
 
 
+def gathered(account: Account) -> list[Item]:
+    """What the steps below tolerated, and what the span itself did; a single list is passed up, not copied."""
+    lists = [items for items in (account.items, *(step.items for step in account.inner)) if items]
+    if len(lists) == 1:
+        return lists[0]
+    return [item for items in lists for item in items]
+
+
 def live(account: Account) -> list[Account]:
     """The steps below that can explain the account's end: not those that began after it."""
     limit = account.end

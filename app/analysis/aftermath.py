@@ -59,6 +59,7 @@ def look(judgement: Judgement) -> Aftermath:
         if change.kind is EffectKind.HTTP_WRITE and _is_forwarding(judgement, found, refused_calls):
             continue
         changes.append((found, change))
+    undoing = _Undoing(changes)
     for found, change in changes:
         when = EffectTime.NO_DENIAL
         if refused:
@@ -66,9 +67,9 @@ def look(judgement: Judgement) -> Aftermath:
             when = _when(found, denied_at) if in_branch else EffectTime.NO_DENIAL
             if change.kind is not EffectKind.AUDIT and not change.bookkeeping and in_branch:
                 if when is EffectTime.AFTER_DENIAL:
-                    if not change.undoes and not _only_records(change) and not _takes_back(found, change, changes):
+                    if not _only_records(change) and not undoing.takes_back(found, change):
                         after.append(found)
-                elif found.span.span_id not in undone and not _taken_back(found, change, changes, denied_at):
+                elif found.span.span_id not in undone and not undoing.is_taken_back(found, change, denied_at):
                     before.append(found)
         what = change.kind
         if what is not EffectKind.AUDIT and when is EffectTime.AFTER_DENIAL and _only_records(change):
@@ -145,31 +146,43 @@ def _rolled_back(reading: object, rollback: Node) -> set[str]:
     return found
 
 
-def _taken_back(node: Node, change: effects.Change, changes: list[tuple[Node, effects.Change]], denied_at: int) -> bool:
-    """Whether a later change by the same service undoes this one: a DELETE on the table it inserted into, a cancellation."""
-    if change.undoes:
-        return True
-    for other, later in changes:
-        if other.start_ns < max(denied_at, node.end_ns) or other.service != node.service or later.kind is not change.kind:
-            continue
-        if later.undoes or (later.verb == "DELETE" and change.verb != "DELETE" and _same_thing(change.target, later.target)):
+class _Undoing:
+    """Which changes take others back: a DELETE of what was inserted, a cancellation, a release."""
+
+    def __init__(self, changes: list[tuple[Node, effects.Change]]) -> None:
+        self._deleted: dict[tuple[str, EffectKind, str], int] = {}  # the latest, by service, kind and target
+        self._undone: dict[tuple[str, EffectKind], int] = {}
+        self._made: dict[tuple[str, EffectKind, str], int] = {}  # the earliest
+        for node, change in changes:
+            key = node.service, change.kind
+            if change.undoes:
+                self._undone[key] = max(node.start_ns, self._undone.get(key, 0))
+            elif change.verb == "DELETE":
+                for target in _things(change.target):
+                    self._deleted[(*key, target)] = max(node.start_ns, self._deleted.get((*key, target), 0))
+            else:
+                first = self._made.get((*key, change.target), node.start_ns)
+                self._made[(*key, change.target)] = min(node.start_ns, first)
+
+    def is_taken_back(self, node: Node, change: effects.Change, denied_at: int) -> bool:
+        """Whether a later change by the same service, after the denial, undoes this one."""
+        if change.undoes:
             return True
-    return False
+        since = max(denied_at, node.end_ns)
+        key = node.service, change.kind
+        if self._undone.get(key, -1) >= since:
+            return True
+        return change.verb != "DELETE" and self._deleted.get((*key, change.target), -1) >= since
+
+    def takes_back(self, node: Node, change: effects.Change) -> bool:
+        """Whether this change undoes an earlier one of the same service."""
+        if change.verb != "DELETE":
+            return change.undoes
+        made = (self._made.get((node.service, change.kind, target)) for target in _things(change.target))
+        return any(start is not None and start < node.start_ns for start in made)
 
 
-def _takes_back(node: Node, change: effects.Change, changes: list[tuple[Node, effects.Change]]) -> bool:
-    """Whether this change undoes an earlier one of the same service."""
-    if change.verb != "DELETE":
-        return False
-    return any(
-        other.start_ns < node.start_ns
-        and other.service == node.service
-        and earlier.kind is change.kind
-        and earlier.verb != "DELETE"
-        and _same_thing(earlier.target, change.target)
-        for other, earlier in changes
-    )
-
-
-def _same_thing(target: str, other: str) -> bool:
-    return target == other or other.startswith(f"{target}/")
+def _things(target: str) -> tuple[str, ...]:
+    """What a DELETE may take back: the thing itself, and what a POST to the collection above it made."""
+    above = target.rpartition("/")[0]
+    return (target, above) if above else (target,)

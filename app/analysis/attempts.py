@@ -5,6 +5,8 @@ Source: docs/method.md, "Which of several".
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from app.analysis import peers, statements, structure
@@ -19,38 +21,61 @@ from app.traces.model import SpanKind
 def settle_retries(account: Account) -> None:
     """Mark each refusal or failure that a later success of the same kind made good."""
     steps = account.inner
-    if len(steps) < 2:
+    if len(steps) < 2 or not any(is_bad(step) for step in steps):
         return
-    bad = [s for s in steps if is_bad(s)]
-    if not bad:
-        return
-    good = [s for s in steps if not is_bad(s) and s.state in (State.FINE, State.ALLOW)]
-    # A probe's several answers are no attempts; see _is_probe.
-    for step in bad:
-        step.resolved_by = next((g for g in good if g.start >= step.end - 1 and _same_attempt(step, g)), None)
+    good: dict[tuple[object, ...], list[Account]] = {}
+    for step in steps:
+        if not is_bad(step) and step.state in (State.FINE, State.ALLOW):
+            for key in _makes_good(step):
+                good.setdefault(key, []).append(step)
+    for step in steps:
+        if is_bad(step):
+            found = (_first_from(good.get(key, ()), step.end - 1) for key in _made_good_by(step))
+            step.resolved_by = min((one for one in found if one is not None), key=by_start, default=None)
 
 
-def _same_attempt(failed: Account, later: Account) -> bool:
-    a, b = failed.node.span, later.node.span
-    if failed.signal is not None and failed.check:
-        if later.signal is None or later.state is not State.ALLOW or not later.check:
-            return False
-        if statements.phase(failed.signal) != statements.phase(later.signal):
-            return False
-        if statements.phase(failed.signal) == "authn" and failed.signal.says != "guard":
-            return True  # a chain of authenticators: the last one counts
-        return a.name == b.name and _resource(failed) == _resource(later) and bool(_resource(failed) or _is_retry(later))
-    if failed.is_call and later.is_call:
-        if structure.call_target(failed.node) == structure.call_target(later.node):
-            return later.answer in (Answer.OK, Answer.REDIRECT) or later.state is State.ALLOW
-        return _is_retry(later) and semconv.peer(a) == semconv.peer(b) and later.answer is Answer.OK
-    if failed.state is State.BROKEN and failed.check and later.check:
-        return later.state is State.ALLOW
-    if failed.is_call and failed.state is State.BROKEN and failed.called in (Peer.POLICY, Peer.IDENTITY, Peer.KEYS):
-        return later.check and later.state is State.ALLOW
-    return failed.node.span.kind == later.node.span.kind == SpanKind.SERVER and (
-        semconv.method(a), semconv.path(a), failed.node.service
-    ) == (semconv.method(b), semconv.path(b), later.node.service)  # fmt: skip
+def _first_from(steps: Sequence[Account], moment: int) -> Account | None:
+    place = bisect_left(steps, moment, key=lambda step: step.start)
+    return steps[place] if place < len(steps) else None
+
+
+def _makes_good(step: Account) -> Iterator[tuple[object, ...]]:
+    """What a success is an answer to."""
+    span = step.node.span
+    if step.check and step.state is State.ALLOW and step.signal is not None:
+        phase = statements.phase(step.signal)
+        yield "a check that passed", ""
+        yield "a check of", phase
+        if resource := _resource(step):
+            yield "a check of", phase, span.name, resource
+        if _is_retry(step):
+            yield "a retry of", phase, span.name
+    if step.is_call and (step.answer in (Answer.OK, Answer.REDIRECT) or step.state is State.ALLOW):
+        yield "a call to", structure.call_target(step.node)
+        if _is_retry(step):
+            yield "a resend to", semconv.peer(span)
+    if step.kind == SpanKind.SERVER:
+        yield "served", step.node.service, semconv.method(span), semconv.path(span)
+
+
+def _made_good_by(step: Account) -> Iterator[tuple[object, ...]]:
+    """What would make a refusal or failure good."""
+    span = step.node.span
+    if step.signal is not None and step.check:
+        phase = statements.phase(step.signal)
+        if phase == "authn" and step.signal.says != "guard":
+            yield "a check of", phase  # of a chain of authenticators the last counts
+            return
+        yield "a retry of", phase, span.name
+        if resource := _resource(step):
+            yield "a check of", phase, span.name, resource
+    elif step.is_call:
+        yield "a call to", structure.call_target(step.node)
+        yield "a resend to", semconv.peer(span)
+        if step.state is State.BROKEN and step.called in (Peer.POLICY, Peer.IDENTITY, Peer.KEYS):
+            yield "a check that passed", ""
+    elif step.kind == SpanKind.SERVER:
+        yield "served", step.node.service, semconv.method(span), semconv.path(span)
 
 
 def _resource(step: Account) -> str:
@@ -104,11 +129,6 @@ def shape(span: object) -> str:
     """A path with its numbers and ids made alike."""
     pieces = semconv.path(span).split("/")  # type: ignore[arg-type]
     return "/".join("*" if any(c.isdigit() for c in piece) else piece for piece in pieces) or peers.rpc_name(span)  # type: ignore[arg-type]
-
-
-def equal_call(a: Account, b: Account) -> bool:
-    x, y = a.node.span, b.node.span
-    return semconv.peer(x) == semconv.peer(y) and semconv.method(x) == semconv.method(y) and shape(x) == shape(y)
 
 
 def _attempts(equal: list[Account]) -> bool:

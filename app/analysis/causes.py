@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.analysis import peers, reasons, statements
-from app.analysis.accounts import Account, Item, State, Tolerated, Way, because, by_end, live
+from app.analysis.accounts import Account, Item, State, Tolerated, Way, because, by_end, gathered, live
 from app.analysis.answers import GOOD, REFUSALS, Answer
 from app.analysis.attempts import choose, settle_retries
 from app.analysis.peers import Peer
@@ -163,13 +163,13 @@ def of_call(account: Account) -> None:
                 Answer.NONE,
             ):
                 account.conflict = "the caller saw a good answer where the callee gave a bad one"
-                account.items = list(hop.items)
+                account.items = hop.items
                 return
             account.state = hop.state
             account.cause = hop
-            account.items = list(hop.items)
+            account.items = hop.items
             return
-        account.items = list(hop.items)
+        account.items = hop.items
         if answer in REFUSALS and hop.answer not in REFUSALS:
             if hop.said_no is not None:
                 account.state = State.DENY
@@ -201,7 +201,7 @@ def of_call(account: Account) -> None:
     elif account.node.span.status == Status.ERROR:
         account.state = State.BROKEN if answer not in (Answer.MISSING, Answer.BUSINESS) else State.FINE
     else:
-        account.items = [item for step in account.inner for item in step.items]
+        account.items = gathered(account)
 
 
 def _verdict_of(hop: Account) -> State:

@@ -24,6 +24,8 @@ Test = Callable[["Reading", Node], bool]
 # What a span must have: bits of `flags_of`.
 ERROR, EVENTS, MESSAGE, EXCEPTION = 1, 2, 4, 8
 
+_SHORT, _CACHED = 64, 1024  # texts whose answer is remembered: their length, their number
+
 EVIDENCE = ("explicit", "code", "structure", "protocol", "words")
 
 
@@ -136,7 +138,17 @@ def value_test(wanted: object, file: str, line: int) -> Callable[[object], bool]
     text = semconv.text(wanted)
     if text.startswith("re:"):
         search = patterns.compile(text[3:], file, line).search
-        return lambda value: any(search(item[:4096]) for item in _texts(value))
+        known: dict[str, bool] = {}  # decisions and codes are few words, met again and again
+
+        def found(item: str) -> bool:
+            answer = known.get(item)
+            if answer is None:
+                if len(known) > _CACHED or len(item) > _SHORT:
+                    return search(item[:4096]) is not None
+                answer = known[item] = search(item) is not None
+            return answer
+
+        return lambda value: any(found(item) for item in _texts(value))
     return lambda value: any(item == text for item in _texts(value))
 
 

@@ -16,6 +16,7 @@ from app.traces.model import Node, SpanKind
 
 _SLACK_NS = SECOND // 2  # between unsynchronised hosts
 _MOST = 2000  # roots looked at; a trace with more is rubble
+_LOOKED_AT = 500  # calls or hops weighed for one root
 
 
 def join(reading: Reading) -> list[Node]:
@@ -24,38 +25,89 @@ def join(reading: Reading) -> list[Node]:
     if len(roots) < 2:
         return []
     entry, others = roots[0], roots[1:_MOST]
-    calls = _open_calls(reading)
+    calls = _Calls(reading)
+    hops = _Hops(reading, entry)
+    tree = _trees(reading)
     placed = []
-    trees = {entry.index}
     for root in others:
-        home = _call_for(root, calls) if root.span.kind is SpanKind.SERVER else None
+        home = calls.fitting(root) if root.span.kind is SpanKind.SERVER else None
         if home is None and root.lost_parent:
-            home = _hop_for(reading, entry, root)
-        if home is not None and not _within(reading, home, root):
-            reading.adopt(home, root)
-            calls = [call for call in calls if call is not home]
-            placed.append(root)
-            trees.add(root.index)
+            home = hops.fitting(root)
+        if home is None or _top(reading, tree, home) is root:
+            continue  # hanging it there would close a circle
+        reading.adopt(home, root)
+        calls.take(home)
+        placed.append(root)
     return placed
 
 
-def _within(reading: Reading, node: Node, root: Node) -> bool:
-    """Whether `node` lies below `root`, so that hanging root below it would close a circle."""
-    return node is root or any(above is root for above in reading.ancestors(node))
+def _trees(reading: Reading) -> list[Node]:
+    """Index to the root of the tree that a span stands in."""
+    tree: list[Node] = []
+    for node in reading.trace.nodes:  # parents before children
+        tree.append(node if node.parent is None else tree[node.parent.index])
+    return tree
 
 
-def _open_calls(reading: Reading) -> list[Node]:
-    return [
-        node
-        for node in reading.trace.nodes
-        if node.span.kind is SpanKind.CLIENT and not node.children and peers.is_call_between_services(node.span)
-    ]
+def _top(reading: Reading, tree: list[Node], node: Node) -> Node:
+    """The root above a span, over the joins made so far."""
+    root = tree[node.index]
+    while (parent := reading.joined.get(root.index)) is not None:
+        root = tree[parent.index]
+    return root
 
 
-def _call_for(root: Node, calls: list[Node]) -> Node | None:
-    """The childless call that fits best: the service it names, the path, the time."""
-    scored = [(score, call.index, call) for call in calls if (score := _fit(root, call)) > 0]
-    return max(scored, key=lambda item: (item[0], -item[1]))[2] if scored else None
+class _Calls:
+    """The childless calls of a trace, found by the service, path or method they name."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._by: dict[tuple[str, str], list[Node]] = {}
+        self._taken: set[int] = set()
+        for node in reading.trace.nodes:
+            if node.span.kind is SpanKind.CLIENT and not node.children and peers.is_call_between_services(node.span):
+                for key in (("peer", _short(semconv.peer(node.span))), ("path", semconv.path(node.span)),
+                            ("rpc", peers.rpc_name(node.span))):  # fmt: skip
+                    if key[1]:
+                        self._by.setdefault(key, []).append(node)
+
+    def fitting(self, root: Node) -> Node | None:
+        """The call that fits best: the service it names, the path, the time."""
+        span = root.span
+        keys = ("peer", _short(root.service)), ("path", semconv.path(span)), ("rpc", peers.rpc_name(span))
+        calls = {call.index: call for key in keys for call in self._by.get(key, ())[:_LOOKED_AT]}
+        scored = [(score, -index) for index, call in calls.items()
+                  if index not in self._taken and (score := _fit(root, call)) > 0]  # fmt: skip
+        return calls[-max(scored)[1]] if scored else None
+
+    def take(self, call: Node) -> None:
+        self._taken.add(call.index)
+
+
+class _Hops:
+    """The hops of the entry's tree, by service."""
+
+    def __init__(self, reading: Reading, entry: Node) -> None:
+        self._reading = reading
+        self._entry = entry
+        self._all = [node for node in reading.subtree(entry) if reading.starts_hop(node)]
+        self._own: dict[str, list[Node]] = {}
+        for node in self._all:
+            self._own.setdefault(node.service, []).append(node)
+
+    def fitting(self, orphan: Node) -> Node | None:
+        """The deepest hop the orphan may have hung below: of its own service for inner spans, else one with its answer."""
+        inner = orphan.span.kind not in (SpanKind.SERVER, SpanKind.CONSUMER)
+        answer = self._reading.answer(orphan)
+        best: tuple[tuple[bool, int], Node] | None = None
+        for node in (self._own.get(orphan.service, []) if inner else self._all)[:_LOOKED_AT]:
+            if not _time_fits(orphan, node) or (not inner and node.service == orphan.service):
+                continue
+            rank = inner or self._reading.answer(node) is answer, node.depth
+            if best is None or rank > best[0]:
+                best = rank, node
+        if best is not None:
+            return best[1]
+        return self._entry if _time_fits(orphan, self._entry) and self._entry.service != orphan.service else None
 
 
 def _fit(root: Node, call: Node) -> int:
@@ -97,8 +149,13 @@ def same_service(peer: str, service: str) -> bool:
     a, b = peer.lower(), service.lower()
     if a == b:
         return True
-    short_a, short_b = (_plain(name.split(".", 1)[0].split(":", 1)[0]) for name in (a, b))
+    short_a, short_b = _short(a), _short(b)
     return short_a == short_b and len(short_a) > 1 and not short_a.isdigit()
+
+
+def _short(name: str) -> str:
+    """The first label of a name, without port and without what only says that it is a service."""
+    return _plain(name.lower().split(".", 1)[0].split(":", 1)[0])
 
 
 def _plain(name: str) -> str:
@@ -106,24 +163,3 @@ def _plain(name: str) -> str:
         if name.endswith(end) and len(name) > len(end) + 1:
             name = name.removesuffix(end)
     return name.replace("_", "-")
-
-
-def _hop_for(reading: Reading, entry: Node, orphan: Node) -> Node | None:
-    """The deepest hop the orphan may have hung below: of its own service for inner spans, else one with its answer."""
-    inner = orphan.span.kind not in (SpanKind.SERVER, SpanKind.CONSUMER)
-    best: tuple[tuple[int, int], Node] | None = None
-    answer = reading.answer(orphan)
-    for node in reading.subtree(entry):
-        if not reading.starts_hop(node) or not _time_fits(orphan, node):
-            continue
-        own = node.service == orphan.service
-        if inner and not own:
-            continue
-        if not inner and own:
-            continue
-        rank = (int(reading.answer(node) is answer) if not inner else 1, node.depth)
-        if best is None or rank > best[0]:
-            best = rank, node
-    if best is not None:
-        return best[1]
-    return entry if _time_fits(orphan, entry) and entry.service != orphan.service else None

@@ -8,6 +8,7 @@ from app.analysis import answers, naming, statements
 from app.analysis.accounts import State
 from app.analysis.judge import Judgement
 from app.analysis.naming import Named
+from app.analysis.signals import Signal
 from app.analysis.verdict import Decision, Hop, Layer, LayerDecision, Outcome
 from app.traces.model import Node
 
@@ -28,23 +29,18 @@ def met(judgement: Judgement, named: Named | None, clean: Callable[[str], str]) 
         own = LayerDecision(named.layer, named.service, decision, named.span_id, clean(named.reason), clean(named.target),
                             named.phase, named.rule)  # fmt: skip
         found.append((node.start_ns, node.index, own))
-    for signal in reading.signals.values():
-        if signal.says == "fetch" and signal.decision != "error":
-            continue
+    known: set[tuple[Layer, str, Decision]] = set()
+    for signal in sorted(reading.signals.values(), key=lambda s: (s.node.start_ns, s.node.index)):
         if origin is not None and named is not None and signal.node is origin.node:
             continue
-        decision = _DECISIONS[signal.decision]
-        account = judgement.ledger.accounts.get(signal.node.index)
-        if decision is Decision.UNKNOWN:
-            if account is not None and account.state in (State.DENY, State.ALLOW) and account.cause is not None:
-                continue  # the decider's own span speaks for it
-            decision = _inferred(judgement, signal.node, chain)
-        if account is not None and account.state is State.BROKEN and decision is Decision.DENY:
-            decision = Decision.ERROR
-        span = signal.node.span
-        reason = "" if decision is Decision.ALLOW else statements.reason_text(reading, signal.node, signal)
+        said = _decided(judgement, signal, chain)
+        layer = naming.signal_layer(roles, signal)
+        if said is None or (layer, signal.node.service, said) in known:
+            continue
+        known.add((layer, signal.node.service, said))
+        reason = "" if said is Decision.ALLOW else statements.reason_text(reading, signal.node, signal)
         found.append((signal.node.start_ns, signal.node.index, LayerDecision(
-            naming.signal_layer(roles, signal), signal.node.service, decision, span.span_id, clean(reason),
+            layer, signal.node.service, said, signal.node.span.span_id, clean(reason),
             clean(naming.target(reading, roles, signal.node)), statements.phase(signal), signal.rule.id)))  # fmt: skip
     if judgement.outcome is Outcome.INCONCLUSIVE and origin is not None:
         layer = roles.layer_of(origin.node)
@@ -67,6 +63,21 @@ def met(judgement: Judgement, named: Named | None, clean: Callable[[str], str]) 
         yield entry
     if judgement.refused:
         yield from _not_reached(judgement, {(e.layer, e.service) for _, _, e in found})
+
+
+def _decided(judgement: Judgement, signal: Signal, chain: set[int]) -> Decision | None:
+    """What a signal stands for in the list; None where another span speaks for it."""
+    if signal.says == "fetch" and signal.decision != "error":
+        return None
+    decision = _DECISIONS[signal.decision]
+    account = judgement.ledger.accounts.get(signal.node.index)
+    if decision is Decision.UNKNOWN:
+        if account is not None and account.state in (State.DENY, State.ALLOW) and account.cause is not None:
+            return None
+        return _inferred(judgement, signal.node, chain)
+    if decision is Decision.DENY and account is not None and account.state is State.BROKEN:
+        return Decision.ERROR
+    return decision
 
 
 def _key(entry: LayerDecision) -> tuple[Layer, str, Decision]:

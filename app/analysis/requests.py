@@ -5,7 +5,7 @@ Source: docs/method.md, "How a refusal is traced".
 
 from __future__ import annotations
 
-from app.analysis.accounts import Account, State, Way, because, by_end, explain, live
+from app.analysis.accounts import Account, State, Way, because, by_end, explain, gathered, live
 from app.analysis.answers import REFUSALS, Answer
 from app.analysis.attempts import choose
 from app.analysis.peers import Peer
@@ -18,7 +18,7 @@ def of_request(account: Account) -> None:
     """A SERVER, CONSUMER or root span, or an inner span in error: what below it explains its answer."""
     answer = account.answer
     steps = live(account)
-    account.items.extend(item for step in account.inner for item in step.items)
+    account.items = gathered(account)
     if account.kind == SpanKind.INTERNAL and not account.is_hop:
         _fault(account, steps)
     elif answer in REFUSALS:
@@ -48,7 +48,9 @@ def _refused(account: Account, steps: list[Account]) -> None:
     refusals = [s for s in open_ if explains_refusal(s) or s.state is State.SILENT]
     if account.answer is Answer.THROTTLED:
         refusals = [s for s in refusals if throttles(s)]
-    broken = [s for s in open_ if s.state is State.BROKEN and is_guarding(s) and not _after_refusal(s, refusals)]
+    refused_at = min((r.end for r in refusals if r.check or r.explicit or r.called is Peer.POLICY), default=None)
+    # A failure after a check's refusal is its consequence.
+    broken = [s for s in open_ if s.state is State.BROKEN and is_guarding(s) and (refused_at is None or s.start < refused_at)]
     found = choose(refusals, broken)
     if found is not None:
         explain(account, found)
@@ -81,11 +83,6 @@ def _refused(account: Account, steps: list[Account]) -> None:
         account.opaque = calls
         return
     account.way = Way.OWN
-
-
-def _after_refusal(broken: Account, refusals: list[Account]) -> bool:
-    """A failure after a check's refusal is its consequence."""
-    return any(r.end <= broken.start and (r.check or r.explicit or r.called is Peer.POLICY) for r in refusals)
 
 
 def _unrecorded(steps: list[Account]) -> Account | None:
@@ -126,10 +123,10 @@ def _failed(account: Account, steps: list[Account]) -> None:
     if refusals:
         refusal = choose(refusals, [])
         assert refusal is not None
-        if not any(_is_independent(b, refusal, open_) for b in broken):
+        broken = _independent(broken, refusal, open_)
+        if not broken:
             explain(account, refusal)
             return
-        broken = [b for b in broken if _is_independent(b, refusal, open_)]
     if broken:
         calls = [b for b in broken if b.is_call]
         account.cause = max(calls or broken, key=by_end) if not _inner_last(broken) else max(broken, key=by_end)
@@ -149,15 +146,19 @@ def _inner_last(broken: list[Account]) -> bool:
     return last.kind == SpanKind.INTERNAL and not any(b.is_call and b.start <= last.start <= b.end for b in broken)
 
 
-def _is_independent(broken: Account, refusal: Account, steps: list[Account]) -> bool:
-    """Whether a failure has a cause of its own, rather than being what a refusal led to."""
-    if broken.end < refusal.end:
-        return False
-    if broken.is_call:
-        return broken.start >= refusal.end
-    if refusal.check or refusal.explicit:
-        return any(is_business(s) and refusal.end <= s.start and s.end <= broken.start for s in steps)
-    return any(is_business(s) and refusal.end <= s.start <= broken.start for s in steps)
+def _independent(broken: list[Account], refusal: Account, steps: list[Account]) -> list[Account]:
+    """The failures that have a cause of their own, rather than being what a refusal led to.
+
+    A call that failed afterwards has; an inner failure has where the request had gone on with its work in between.
+    """
+    resumed = [s for s in steps if s.start >= refusal.end and is_business(s)]
+    sure = refusal.check or refusal.explicit
+    work = min((s.end if sure else s.start for s in resumed), default=None)
+    return [
+        b
+        for b in broken
+        if b.end >= refusal.end and (b.start >= refusal.end if b.is_call else work is not None and work <= b.start)
+    ]
 
 
 def _business(account: Account, steps: list[Account]) -> None:

@@ -6,6 +6,7 @@ A signal is one span's statement. Whether it explains what the client saw is not
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from app.analysis.reading import Reading
 from app.analysis.rulebook import Hit, Rule, RuleBook
@@ -94,9 +95,21 @@ def collect(reading: Reading, rules: RuleBook) -> Said:
 
 
 def _drop_shadowed(reading: Reading, shadowed: set[int]) -> None:
-    for index in shadowed:
-        for node in reading.subtree(reading.trace.nodes[index]):
-            reading.signals.pop(node.index, None)
+    for node in _all_below(reading, [reading.trace.nodes[index] for index in sorted(shadowed)]):
+        reading.signals.pop(node.index, None)
+
+
+def _all_below(reading: Reading, tops: list[Node]) -> Iterator[Node]:
+    """The spans and all below them, each once however they nest."""
+    seen: set[int] = set()
+    for top in tops:
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            if node.index not in seen:
+                seen.add(node.index)
+                yield node
+                stack.extend(reading.kids(node))
 
 
 def is_browser(node: Node) -> bool:
@@ -140,11 +153,10 @@ def _claims(signal: Signal) -> list[tuple[str, str]]:
 
 def _drop_bulk(reading: Reading) -> None:
     """Answers below a question about many things refuse nobody."""
-    for signal in [s for s in reading.signals.values() if s.bulk]:
-        for node in reading.subtree(signal.node):
-            below = reading.signals.get(node.index)
-            if node is not signal.node and below is not None and below.decision == "deny":
-                del reading.signals[node.index]
+    for node in _all_below(reading, [signal.node for signal in reading.signals.values() if signal.bulk]):
+        below = reading.signals.get(node.index)
+        if below is not None and not below.bulk and below.decision == "deny":
+            del reading.signals[node.index]
 
 
 def _drop_error_dispatch(reading: Reading) -> None:

@@ -34,7 +34,7 @@ def reason_at(reading: Reading, node: Node, signal: Signal | None) -> tuple[str,
             if found:
                 return reasons.plain(found), item if "{" not in item else ""
     for key in _REASONS:
-        found = semconv.text(span.attributes.get(key))
+        found = semconv.text(span.attributes.get(key)) if key in span.attributes else ""
         if not found and span.events:
             found = next((t for e in span.events if (t := semconv.text(e.attributes.get(key)))), "")
         if found:

@@ -84,11 +84,13 @@ def handler_below(reading: Reading, node: Node) -> bool:
 def handler_exists(reading: Reading, node: Node) -> bool:
     """A request handler ran below the span, or after it in the same request."""
     server = reading.server_of(node)
-    if handler_below(reading, node):
-        return True
     if server is None:
-        return False
-    return any(_is_handler(n) and (n.start_ns, n.index) > (node.start_ns, node.index) for n in _below(reading, server))
+        return handler_below(reading, node)
+    latest = reading.memo.get(("handler", server.index))
+    if latest is None:
+        begun = ((n.start_ns, n.index) for n in _below(reading, server) if _is_handler(n))
+        latest = reading.memo["handler", server.index] = max(begun, default=(-1, -1))
+    return bool(latest > (node.start_ns, node.index))
 
 
 def _family(node: Node) -> tuple[str, str]:
@@ -109,9 +111,16 @@ def last_among_siblings(reading: Reading, node: Node) -> bool:
 
 def later_sibling_exists(reading: Reading, node: Node) -> bool:
     """Another span of its family started after it."""
-    family = _family(node)
-    key = (node.start_ns, node.index)
-    return any(n is not node and (n.start_ns, n.index) > key and _family(n) == family for n in _siblings(reading, node))
+    parent = reading.parent(node)
+    if parent is None:
+        return False
+    latest = reading.memo.get(("latest", parent.index))
+    if latest is None:
+        latest = reading.memo["latest", parent.index] = {}
+        for sibling in reading.kids(parent):
+            family, begun = _family(sibling), (sibling.start_ns, sibling.index)
+            latest[family] = max(begun, latest.get(family, begun))
+    return bool(latest[_family(node)] > (node.start_ns, node.index))
 
 
 def server_ancestor_denied(reading: Reading, node: Node) -> bool:

@@ -171,13 +171,13 @@ def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
     for node in nodes:
         if len(node.children) > 1:  # clocks are learned in this order, which must not be the order of arrival
             node.children.sort(key=_by_start)
+    # The entry first: a whole root before one whose parent is missing, then the earliest with a credible time.
     roots = [node for node in nodes if node.parent is None]
+    roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, *_by_start(n)))
     true_roots = [node for node in roots if not node.lost_parent]
     if len(true_roots) > 1:
         detail = f"The trace has {len(true_roots)} roots: {', '.join(dict.fromkeys(n.service for n in true_roots[:8]))}."
         defects.append(_defect(DefectKind.MULTIPLE_ROOTS, detail, [n.span.span_id for n in true_roots], len(true_roots)))
-    # The entry first: a whole root before one whose parent is missing, then the earliest with a credible time.
-    roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, *_by_start(n)))
     return roots
 
 

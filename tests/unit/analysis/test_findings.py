@@ -1,6 +1,5 @@
 """Findings: clothes that a refusal wore, hops that cannot be seen, data that should not be there."""
 
-
 import pytest
 from support.draw import judged
 
