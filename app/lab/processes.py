@@ -39,13 +39,14 @@ class Child:
         return self._process.poll()
 
     def failure(self) -> str | None:
-        """A sentence where the child has ended, with its last words and its log's path."""
+        """A sentence where the child has ended, with its last words, if it chose to end, and its log's path."""
         code = self.exit_code
         if code is None:
             return None
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+        if code < 0:
+            return f"{self.name} was ended by signal {-code}. Its log: {self.log}"
         words = _last_line(self.log)
-        return f"{self.name} {how}{f': {words}' if words else ''}. Its log: {self.log}"
+        return f"{self.name} ended with status {code}{f': {words}' if words else ''}. Its log: {self.log}"
 
     def ask_to_stop(self) -> None:
         self.signal_group(self._stop_signal)
