@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from app.analysis.verdict import (
     EffectKind,
@@ -31,6 +32,8 @@ TONES: dict[Outcome, str] = {
     Outcome.ALLOWED: "allow",
     Outcome.NO_AUTH_EVIDENCE: "",
 }
+_MOST_KEPT = 500
+T = TypeVar("T")
 _GAPS: dict[FindingKind, str] = {
     FindingKind.MISSING_HOP: "Server span missing. Its answer is not in the trace",
     FindingKind.UNINSTRUMENTED_PEER: "This hop sends no spans",
@@ -60,6 +63,7 @@ class Reading:
         self.verdict = verdict
         self.tone = TONES[verdict.outcome]
         self.start_ns = trace.start_ns
+        self._once: dict[Hashable, Any] = {}
         self.decisions: dict[str, LayerDecision] = {}
         for layer in verdict.layers:
             known = self.decisions.get(layer.span_id)
@@ -73,6 +77,15 @@ class Reading:
         self.chain: tuple[Node, ...] = self._chain()
         self._on_chain = {node.index for node in self.chain}
         self._failed_hop, self._failed = self._failing()
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What takes long and depends on the trace alone: worked out once, for all parts and pages that follow."""
+        if key not in self._once:
+            if len(self._once) >= _MOST_KEPT:
+                self._once.clear()
+            self._once[key] = make()
+        found: T = self._once[key]
+        return found
 
     # ---------------------------------------------------------------------------------------------- about the whole
 

@@ -110,31 +110,22 @@ class Rows:
 
     def fold(self, start: int, end: int) -> Row:
         """One row for the hidden spans of a stretch: how many, of what, and the worst decision among them."""
-        nodes = self.reading.trace.nodes[start:end]
-        services = {node.span.resource.service for node in nodes}
-        bar = self.axis.bar(min(node.start_ns for node in nodes), max(node.end_ns for node in nodes))
-        by_id = self.reading.trace.by_id
-        hidden = (
-            found
-            for span_id, found in self.reading.decisions.items()
-            if span_id in by_id and start <= by_id[span_id].index < end
-        )
-        decisions = [found.decision for found in hidden]
+        hidden = self.reading.once(("stretch", start, end), lambda: _Stretch.of(self.reading, start, end))
+        bar = self.axis.bar(hidden.start_ns, hidden.end_ns)
         hits = sum(start <= index < end for index in self.matches)
-        worst = words.worst(decisions)
-        spans = f"{len(nodes):,} {'span' if len(nodes) == 1 else 'spans'} folded: {_most_frequent(nodes)}"
+        spans = f"{hidden.count:,} {'span' if hidden.count == 1 else 'spans'} folded: {hidden.names}"
         return Row(
             kind="fold",
             index=start,
-            depth=_indent(min(node.depth for node in nodes)),
-            service=nodes[0].service if len(services) == 1 else f"{len(services)} services",
+            depth=_indent(hidden.depth),
+            service=hidden.services,
             name=f"{spans}; {hits:,} of them match" if hits else spans,
             x=bar.x,
             width=bar.width,
             bar="fold",
-            decision=worst if worst in _TELLING else None,
+            decision=hidden.decision,
             href=self.asked.href(start=start, show="", service="", find="") + "#spans",
-            count=len(nodes),
+            count=hidden.count,
         )
 
     def _span(self, node: Node) -> Row:
@@ -203,6 +194,36 @@ class Rows:
     def _has_room_for_a_gap(self) -> bool:
         self._gaps_left -= 1
         return self._gaps_left >= 0
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What a fold says of the spans it stands for. decision: the worst among them, None where none must be seen."""
+
+    count: int
+    depth: int
+    services: str
+    names: str
+    start_ns: int
+    end_ns: int
+    decision: Decision | None
+
+    @classmethod
+    def of(cls, reading: Reading, start: int, end: int) -> _Stretch:
+        nodes = reading.trace.nodes[start:end]
+        services = {node.span.resource.service for node in nodes}
+        by_id = reading.trace.by_id
+        inside = [d.decision for i, d in reading.decisions.items() if i in by_id and start <= by_id[i].index < end]
+        worst = words.worst(inside)
+        return cls(
+            count=len(nodes),
+            depth=min(node.depth for node in nodes),
+            services=nodes[0].service if len(services) == 1 else f"{len(services)} services",
+            names=_most_frequent(nodes),
+            start_ns=min(node.start_ns for node in nodes),
+            end_ns=max(node.end_ns for node in nodes),
+            decision=worst if worst in _TELLING else None,
+        )
 
 
 @dataclass(frozen=True)

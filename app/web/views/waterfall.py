@@ -82,7 +82,7 @@ def waterfall(reading: Reading, axis: Axis, asked: Asked) -> Waterfall:
     elif len(trace) <= WINDOW:
         kept = _all_but_noise(reading, asked.span)
     else:
-        kept = _overview(reading, asked.span)
+        kept = reading.once(("overview", asked.span), lambda: _overview(reading, asked.span))
     rows = tuple(Rows(reading, axis, asked).between(kept))
     every = () if not any(row.kind == "fold" for row in rows) else (_every_span(asked),)
     return Waterfall(rows, len(trace), None, "", every, _refused_x(reading, axis), reading.tone)
