@@ -19,12 +19,13 @@ from app.cases import evidence, ledger, service, store, timeline
 from app.cases.custody import Action
 from app.cases.evidence import Capture, Item
 from app.cases.tables import CaseTraceRow, EventRow, EvidenceBytesRow, EvidenceRow
-from app.errors import SourceError, SourceUnavailable
+from app.errors import SourceError, SourceUnavailable, SourceUnreadable
 from app.investigation.opened import Opened
 from app.security.audit import Act
 from app.security.roles import Person
 from app.sources.values import BuildInfo
 from app.times import UnixNanos, from_datetime
+from app.traces import ids
 
 
 class Opener(Protocol):
@@ -56,10 +57,13 @@ async def collect(
     Where the backend does not answer, what a page fetched from it a moment ago is taken, if it is still there.
     Errors: NotFound, InvalidInput, SourceError.
     """
+    trace_id = ids.trace_id(trace_id)
     try:
         opened = await traces.open(trace_id, fresh=True)
     except SourceUnavailable:
         opened = await traces.open(trace_id)
+    if opened.trace.trace_id != trace_id:
+        raise SourceUnreadable("Tempo", "trace by id", "Tempo answered with another trace than the one asked for.")
     return Capture(opened.received, opened.trace, opened.verdict, query=query or "trace by id", window=window, backend=backend)
 
 

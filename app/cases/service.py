@@ -223,7 +223,7 @@ async def mark_event(
 ) -> EventRow:
     """Star an event for the story, or hide it from the timeline; None leaves the mark as it is. Errors: NotFound."""
     case = await writable(db, number)
-    row = await db.get(EventRow, event_id)
+    row = await db.get(EventRow, event_id) if event_id.isalnum() else None
     if row is None or row.case_number != number:
         raise NotFound(f"{case_name(number)} has no such event.")
     wanted = {"starred": starred, "hidden": hidden}
@@ -288,7 +288,7 @@ async def _wanted(db: AsyncSession, changes: Changes) -> dict[str, Any]:
 async def _assignee(db: AsyncSession, name: str) -> str | None:
     if not name:
         return None
-    row = await people.user_named(db, name)
+    row = await people.user_named(db, model.storable(name))
     if row is None or row.disabled_at is not None:
         raise InvalidInput(f"There is no user {name[:80]} to assign the case to.", field="assignee")
     return row.id

@@ -143,3 +143,26 @@ async def test_odd_text_is_stored_and_comes_back(analyst, text):
     case = await opened(analyst)
     answer = await analyst.post(f"{case}/notes", json={"text": f"x{text}"})
     assert answer.json()["text"] == f"x{text}".replace("\x00", "�")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/evidence/99999999999999999999"), ("GET", "/evidence/0"), ("GET", "/evidence/-1/raw"), ("PUT", "/notes/1e9"),
+        ("GET", "/timeline?offset=99999999999999999999"), ("GET", "/timeline?kind=x"), ("GET", "/custody?limit=0"),
+        ("GET", "/notes?limit=100000"), ("POST", "/exports?format=exe"),
+    ],
+)  # fmt: skip
+async def test_numbers_beyond_reason_are_refused_and_never_break_anything(analyst, method, path):
+    case = await opened(analyst)
+    answer = await analyst.request(method, f"{case}{path}", json={"text": "x", "revision": 1})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]["code"] == "invalid_input"
+
+
+async def test_odd_names_find_nobody_and_nothing(analyst):
+    case = await opened(analyst)
+    assert (await analyst.patch(case, json={"assignee": "a\x00b"})).status_code == 422
+    assert (await analyst.post("/cases/1/events/%00/mark", data={"starred": "true"})).status_code == 404
+    huge = {"occurred": "9999-12-31T23:59:59Z", "title": "x"}
+    assert (await analyst.post(f"{case}/events", json=huge)).status_code == 422

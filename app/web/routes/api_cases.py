@@ -22,7 +22,7 @@ from app.times import iso
 from app.web.deps import Db, Now, TheClients, TheDatabase, TheSettings, UtcNow, Who, WritingDb, needs
 from app.web.routes.api import FAILURES
 from app.web.routes.case_evidence import raw_answer
-from app.web.routes.case_parts import CaseNumber
+from app.web.routes.case_parts import CaseNumber, Numbered
 from app.web.routes.case_timeline import exported
 from app.web.routes.traces import TheTraces
 
@@ -242,7 +242,7 @@ async def add_note(db: Db, who: Who, at: UtcNow, number: CaseNumber, new: NewNot
 
 
 @router.put("/{case}/notes/{note}", dependencies=[needs(Permission.CASE_WRITE)])
-async def edit_note(db: Db, who: Who, at: UtcNow, number: CaseNumber, note: int, change: NoteChange) -> NoteOut:
+async def edit_note(db: Db, who: Who, at: UtcNow, number: CaseNumber, note: Numbered, change: NoteChange) -> NoteOut:
     """New words for a note; the old ones stay in its history."""
     return NoteOut.of(await service.edit_note(db, number, note, change.text, revision=change.revision, by=who, at=at))
 
@@ -267,12 +267,12 @@ async def keep_trace(
 
 
 @router.get("/{case}/evidence/{item}", dependencies=[needs(Permission.READ)])
-async def one_item(db: Db, number: CaseNumber, item: int) -> EvidenceOut:
+async def one_item(db: Db, number: CaseNumber, item: Numbered) -> EvidenceOut:
     return EvidenceOut.of(await store.evidence_item(db, number, item), number)
 
 
 @router.get("/{case}/evidence/{item}/raw", dependencies=[needs(Permission.READ)])
-async def raw(db: WritingDb, who: Who, at: UtcNow, number: CaseNumber, item: int) -> Response:
+async def raw(db: WritingDb, who: Who, at: UtcNow, number: CaseNumber, item: Numbered) -> Response:
     """The bytes as received, SHA-256 in X-Content-SHA256. Handing them out is recorded."""
     kept, body = await verification.hand_out(db, number, item, by=who, at=at)
     return raw_answer(number, kept, body)

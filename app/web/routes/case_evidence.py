@@ -21,7 +21,7 @@ from app.web import render, words
 from app.web.deps import Db, TheClients, TheDatabase, UtcNow, Who, WritingDb, needs
 from app.web.routes import case_parts
 from app.web.routes.case_add import WHY, collected
-from app.web.routes.case_parts import CaseNumber
+from app.web.routes.case_parts import CaseNumber, Numbered
 from app.web.routes.cases import Word
 from app.web.routes.traces import TheTraces, TheUploads
 from app.web.views.case_evidence import Checked, CustodyLine, CustodyView, EvidenceLine, EvidenceView, ItemView
@@ -69,7 +69,7 @@ async def keep(
 
 
 @router.get("/cases/{case}/evidence/{item}", dependencies=[needs(Permission.READ)])
-async def show(request: Request, db: Db, who: Who, number: CaseNumber, item: int) -> Response:
+async def show(request: Request, db: Db, who: Who, number: CaseNumber, item: Numbered) -> Response:
     case = await store.case(db, number)
     kept = await store.evidence_item(db, number, item)
     verdict = _verdict(kept.item)
@@ -93,7 +93,7 @@ async def show(request: Request, db: Db, who: Who, number: CaseNumber, item: int
 
 
 @router.get("/cases/{case}/evidence/{item}/raw", dependencies=[needs(Permission.READ)])
-async def raw(db: WritingDb, who: Who, at: UtcNow, number: CaseNumber, item: int) -> Response:
+async def raw(db: WritingDb, who: Who, at: UtcNow, number: CaseNumber, item: Numbered) -> Response:
     """The bytes as they were received, with their SHA-256. Handing them out is recorded."""
     kept, body = await verification.hand_out(db, number, item, by=who, at=at)
     return raw_answer(number, kept, body)
@@ -108,7 +108,7 @@ def raw_answer(number: int, kept: Item, body: bytes) -> Response:
 
 
 @router.get("/cases/{case}/evidence/{item}/trace", dependencies=[needs(Permission.READ)])
-async def stored_copy(db: Db, who: Who, traces: TheTraces, uploads: TheUploads, number: CaseNumber, item: int) -> Response:
+async def stored_copy(db: Db, who: Who, traces: TheTraces, uploads: TheUploads, number: CaseNumber, item: Numbered) -> Response:
     """The trace's page from the bytes that were kept, whether its source still has them or not."""
     kept, body = await verification.bytes_of(db, number, item)
     trace = await asyncio.to_thread(lambda: build.build(otlp.decode(body, kept.media_type)))

@@ -15,7 +15,7 @@ from app.security.roles import Permission, Person
 from app.web import render
 from app.web.deps import Db, UtcNow, Who, needs
 from app.web.routes import case_parts
-from app.web.routes.case_parts import CaseNumber
+from app.web.routes.case_parts import CaseNumber, Numbered
 from app.web.routes.cases import Text
 from app.web.views.case_notes import Composer, EditNoteView, NoteHistoryView, NotesView, Revision
 from app.web.views.cases import page_href
@@ -50,7 +50,7 @@ async def write(
 
 
 @router.get("/cases/{case}/notes/{note}/edit", dependencies=[needs(Permission.CASE_WRITE)])
-async def edit(request: Request, db: Db, who: Who, number: CaseNumber, note: int) -> Response:
+async def edit(request: Request, db: Db, who: Who, number: CaseNumber, note: Numbered) -> Response:
     now = await store.note(db, number, note)
     view = await _edit_view(db, who, number, note, text=now.text, revision=now.revision)
     return render.page(request, "cases/note.html", view)
@@ -58,7 +58,7 @@ async def edit(request: Request, db: Db, who: Who, number: CaseNumber, note: int
 
 @router.post("/cases/{case}/notes/{note}", dependencies=[needs(Permission.CASE_WRITE)])
 async def change(
-    request: Request, db: Db, who: Who, at: UtcNow, number: CaseNumber, note: int, text: Text = "",
+    request: Request, db: Db, who: Who, at: UtcNow, number: CaseNumber, note: Numbered, text: Text = "",
     revision: Annotated[int, Form()] = 0, preview: Annotated[bool, Form()] = False,
 ) -> Response:  # fmt: skip
     if preview:
@@ -80,7 +80,7 @@ async def change(
 
 
 @router.get("/cases/{case}/notes/{note}/history", dependencies=[needs(Permission.READ)])
-async def history(request: Request, db: Db, who: Who, number: CaseNumber, note: int) -> Response:
+async def history(request: Request, db: Db, who: Who, number: CaseNumber, note: Numbered) -> Response:
     await store.note_row(db, number, note)
     rows = await store.revisions(db, number, note)
     before = [*rows[1:], None]

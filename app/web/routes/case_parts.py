@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +34,10 @@ def _number(case: str) -> int:
 
 # `/cases/{case}/...`: CASE-0042, or 42. Errors: NotFound for anything else.
 CaseNumber = Annotated[int, Depends(_number)]
+
+
+# The number of an item or a note of a case, within what the databases' integers hold.
+Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 async def head(db: AsyncSession, case: CaseRow, who: Person, tab: str) -> CaseHead:

@@ -4,7 +4,7 @@ import pytest
 from support import case_samples as sample
 
 from app.cases import preserve
-from app.errors import NotFound, SourceUnavailable
+from app.errors import NotFound, SourceUnavailable, SourceUnreadable
 from app.investigation.opened import Opened
 from app.sources.values import BuildInfo
 
@@ -59,6 +59,11 @@ async def test_a_backend_that_is_down_or_without_the_trace_says_so():
     with pytest.raises(NotFound):
         await preserve.collect(gone, sample.TRACE_ID)
     assert gone.asked == [True]
+
+
+async def test_another_trace_than_the_one_asked_for_is_no_evidence():
+    with pytest.raises(SourceUnreadable, match="another trace"):
+        await preserve.collect(Traces(), "ab")
 
 
 async def test_a_version_is_told_where_it_is_known():
