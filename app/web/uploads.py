@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 
 from app.errors import NotFound
 from app.investigation.opened import Opened
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an upload was taken from, for the page that shows it: `evidence E1 of CASE-0001`, and its address."""
+
+    words: str
+    href: str
 
 
 class Uploads:
@@ -16,12 +25,12 @@ class Uploads:
         self._keep_s = keep_s
         self._most_spans = most_spans
         self._most = most
-        self._kept: dict[str, tuple[str, Opened]] = {}
+        self._kept: dict[str, tuple[str, Opened, Origin | None]] = {}
 
-    def put(self, opened: Opened, owner: str) -> str:
+    def put(self, opened: Opened, owner: str, origin: Origin | None = None) -> str:
         """Keep it; gives the key that its address needs."""
         key = secrets.token_urlsafe(12)
-        self._kept[key] = (owner, opened)
+        self._kept[key] = (owner, opened, origin)
         while len(self._kept) > 1 and (len(self._kept) > self._most or self._spans() > self._most_spans):
             del self._kept[next(iter(self._kept))]
         asyncio.get_running_loop().call_later(self._keep_s, self._kept.pop, key, None)
@@ -34,5 +43,10 @@ class Uploads:
             raise NotFound("This upload is no longer here. An upload is kept for a quarter of an hour; send it again.")
         return owned[1]
 
+    def origin(self, key: str) -> Origin | None:
+        """Where it was taken from; None for what somebody sent."""
+        kept = self._kept.get(key)
+        return kept[2] if kept is not None else None
+
     def _spans(self) -> int:
-        return sum(len(opened.trace) for _, opened in self._kept.values())
+        return sum(len(opened.trace) for _, opened, _ in self._kept.values())

@@ -302,3 +302,24 @@ async def test_the_engine_judges_what_the_shelf_only_holds(here, shelf):
     assert told["outcome"] == Outcome.DENIED
     assert markup.one(html, "section", data_verdict=told["outcome"])
     assert markup.one(html, "h1").words == told["sentence"]
+
+
+# --------------------------------------------------------------------------------------------------------------- cases
+
+
+async def test_a_trace_in_a_case_says_so_and_outlives_its_source(here, shelf):
+    trace, judged = stories.refused_by_policy()
+    path = shelf.put(trace, judged)
+    assert "not yet in a case" in await opened(here, path)
+    analyst = await here.as_("analyst")
+    sent = {"trace": trace.trace_id, "case": "new", "title": "Probing", "severity": "warning", "tlp": "TLP:AMBER"}
+    case = (await analyst.post("/cases/add", data=sent)).headers["location"]
+    link = next(a for a in markup.elements(await opened(here, path), "a") if a.words == f"E1 in {case.rpartition('/')[2]}")
+    assert link.attributes["href"] == f"{case}/evidence/E1"
+    Shelf(here.app)  # an empty one: Tempo has forgotten it
+    gone = await analyst.get(path)
+    assert gone.status_code == 404
+    copy = next(a for a in markup.elements(gone.text, "a") if a.words == "Read the kept copy")
+    shown = await analyst.get((await analyst.get(copy.attributes["href"])).headers["location"])
+    assert f"Shown from evidence E1 of {case.rpartition('/')[2]}, not from Tempo." in shown.text
+    assert markup.one(shown.text, "section", data_verdict="denied")

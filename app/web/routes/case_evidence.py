@@ -24,6 +24,7 @@ from app.web.routes.case_add import WHY, collected
 from app.web.routes.case_parts import CaseNumber, Numbered
 from app.web.routes.cases import Word
 from app.web.routes.traces import TheTraces, TheUploads
+from app.web.uploads import Origin
 from app.web.views.case_evidence import Checked, CustodyLine, CustodyView, EvidenceLine, EvidenceView, ItemView
 from app.web.views.cases import page_href
 
@@ -116,7 +117,8 @@ async def stored_copy(db: Db, who: Who, traces: TheTraces, uploads: TheUploads, 
         trace.trace_id, body, kept.media_type, kept.source_url, kept.tenant, UnixNanos(kept.received_ns), partial=trace.partial,
         note=kept.completeness_note,
     )  # fmt: skip
-    key = uploads.put(await traces.judged(trace, received), who.id)
+    origin = Origin(f"evidence {kept.name} of {case_name(number)}", f"/cases/{case_name(number)}/evidence/{kept.name}")
+    key = uploads.put(await traces.judged(trace, received), who.id, origin)
     return RedirectResponse(f"/uploads/{key}", 303)
 
 

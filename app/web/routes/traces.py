@@ -11,6 +11,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from app.cases import store as cases
+from app.cases.model import case_name
+from app.db.session import Database
 from app.errors import NotATrace, NotFound, SourceError
 from app.investigation.opened import Opened, OpenTraces
 from app.investigation.service import Investigation
@@ -18,13 +21,14 @@ from app.security.roles import Permission
 from app.sources.values import TraceBytes
 from app.traces import build, ids, otlp
 from app.web import render
-from app.web.deps import Now, TheSettings, Who, needs
+from app.web.deps import Now, TheDatabase, TheSettings, Who, needs
 from app.web.routes.api import FAILURES
 from app.web.uploads import Uploads
 from app.web.views.asked import Asked
 from app.web.views.span import PAGE, sensitive, span_view
 from app.web.views.trace import (
     AbsentView,
+    KeptIn,
     Looked,
     Neighbours,
     RowsView,
@@ -36,6 +40,7 @@ from app.web.views.trace import (
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["traces"], responses=FAILURES)
 
+_CASES = 5  # cases named beside a trace
 _LARGE = 2_000  # spans from which on a page is worked out in a thread
 
 
@@ -131,20 +136,24 @@ def _media_type(body: bytes) -> str:
 @router.get("/traces/{trace_id}", dependencies=[needs(Permission.READ)])
 @router.get("/uploads/{key}", dependencies=[needs(Permission.READ)])
 async def show(
-    request: Request, asked: WhatIsAsked, who: Who, settings: TheSettings, traces: TheTraces, uploads: TheUploads
-) -> Response:
+    request: Request, asked: WhatIsAsked, who: Who, settings: TheSettings, traces: TheTraces, uploads: TheUploads,
+    database: TheDatabase,
+) -> Response:  # fmt: skip
     """The page. A source that fails is told on it: the page itself stands."""
     try:
         opened = await _opened(request, asked, who, traces, uploads)
     except NotFound as error:
-        return render.page(request, "traces/absent.html", AbsentView.gone(asked, error), status=404)
+        view = AbsentView.gone(asked, error, await _kept(database, asked.trace_id))
+        return render.page(request, "traces/absent.html", view, status=404)
     except SourceError as error:
-        return render.page(request, "traces/absent.html", AbsentView.failed(asked, error, _health(request)))
+        absent = AbsentView.failed(asked, error, _health(request), await _kept(database, asked.trace_id))
+        return render.page(request, "traces/absent.html", absent)
     if asked.trace_id and request.path_params.get("trace_id") != asked.trace_id:
         return RedirectResponse(asked.href(), 303)  # one address for one trace, whatever zeros were left out
     if "fresh" in request.query_params:
         return RedirectResponse(asked.href(), 303)
     looked = await _looked(opened)
+    kept = await _kept(database, opened.trace.trace_id)
 
     def make() -> Any:
         return trace_view(
@@ -152,11 +161,29 @@ async def show(
             asked,
             grafana=settings.grafana,
             neighbours=_neighbours(request, asked),
+            kept=kept,
+            origin=uploads.origin(request.path_params["key"]) if asked.base else None,
             addresses=settings.analysis.client_address_is_pii,
         )
 
     view = make() if len(opened.trace) <= _LARGE else await asyncio.to_thread(make)
     return render.page(request, "traces/show.html", view)
+
+
+async def _kept(database: Database, trace_id: str) -> tuple[KeptIn, ...]:
+    """The cases that the trace belongs to, and the evidence that holds it there."""
+    if not trace_id:
+        return ()
+    found = []
+    async with database.reading() as db:
+        for case in (await cases.cases_of_trace(db, trace_id))[:_CASES]:
+            name, item = case_name(case.number), await cases.newest_evidence_of(db, case.number, trace_id)
+            if item is None:
+                found.append(KeptIn(name, "", f"/cases/{name}"))
+            else:
+                href = f"/cases/{name}/evidence/{item.item.name}"
+                found.append(KeptIn(name, item.item.name, href, f"{href}/trace"))
+    return tuple(found)
 
 
 def _neighbours(request: Request, asked: Asked) -> Neighbours:

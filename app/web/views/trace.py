@@ -12,6 +12,7 @@ from app.settings import GrafanaSettings
 from app.sources.values import SourceHealth
 from app.times import MILLISECOND, MINUTE, format_duration
 from app.traces.model import Node
+from app.web.uploads import Origin
 from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.axis import Axis, Tick
@@ -42,6 +43,19 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class KeptIn:
+    """A case that this trace belongs to. evidence: the item that holds its bytes, "" where it was only named.
+
+    href: the item, or the case; trace_href: this page made from the kept bytes
+    """
+
+    case: str
+    evidence: str
+    href: str
+    trace_href: str = ""
+
+
+@dataclass(frozen=True)
 class Service:
     name: str
     count: int
@@ -68,6 +82,8 @@ class TraceView:
     services: the choices of the filter
     grafana:  this trace in Grafana, "" where none is configured
     stored:   the trace can be fetched again by its id; an uploaded one cannot
+    kept:     the cases it belongs to
+    origin:   where it comes from, if not from its source: evidence, or an upload
     """
 
     asked: Asked
@@ -94,6 +110,8 @@ class TraceView:
     neighbours: Neighbours
     grafana: str
     stored: bool
+    kept: tuple[KeptIn, ...]
+    origin: Origin | None
 
     @property
     def tone(self) -> str:
@@ -132,6 +150,8 @@ def trace_view(
     *,
     grafana: GrafanaSettings,
     neighbours: Neighbours,
+    kept: tuple[KeptIn, ...] = (),
+    origin: Origin | None = None,
     addresses: bool = False,
 ) -> TraceView:
     """The page of one trace. addresses: client addresses count as personal data."""
@@ -177,6 +197,8 @@ def trace_view(
         neighbours=neighbours,
         grafana=explore_href(grafana, trace.trace_id, reading.start_ns, looked.end_ns),
         stored=not asked.base,
+        kept=kept,
+        origin=origin,
     )
 
 
@@ -212,23 +234,24 @@ class AbsentView:
     title: str
     words: str
     failure: Failure | None = None
+    kept: tuple[KeptIn, ...] = ()
 
     @classmethod
-    def gone(cls, asked: Asked, error: NotFound) -> AbsentView:
+    def gone(cls, asked: Asked, error: NotFound, kept: tuple[KeptIn, ...] = ()) -> AbsentView:
         if asked.base:
             return cls(asked, "This upload is no longer here", error.sentence)
         words = (
             "Tempo answered: it has no such trace. It may be older than what Tempo keeps, never sampled, or so new that it is "
             "not yet there."
         )
-        return cls(asked, f"Tempo has no trace {asked.trace_id[:8]}…", words)
+        return cls(asked, f"Tempo has no trace {asked.trace_id[:8]}…", words, kept=kept)
 
     @classmethod
-    def failed(cls, asked: Asked, error: SourceError, health: SourceHealth | None) -> AbsentView:
+    def failed(cls, asked: Asked, error: SourceError, health: SourceHealth | None, kept: tuple[KeptIn, ...] = ()) -> AbsentView:
         failure = Failure.of(error, retry_href=asked.href())
         if health is not None and health.failing_since_ns is not None:
             failure = replace(failure, since_ns=health.failing_since_ns)
-        return cls(asked, f"Trace {asked.trace_id[:8]}… could not be read", "", failure)
+        return cls(asked, f"Trace {asked.trace_id[:8]}… could not be read", "", failure, kept)
 
 
 def explore_href(grafana: GrafanaSettings, trace_id: str, start_ns: int, end_ns: int) -> str:
