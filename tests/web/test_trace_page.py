@@ -315,7 +315,7 @@ async def test_a_trace_in_a_case_says_so_and_outlives_its_source(here, shelf):
     sent = {"trace": trace.trace_id, "case": "new", "title": "Probing", "severity": "warning", "tlp": "TLP:AMBER"}
     case = (await analyst.post("/cases/add", data=sent)).headers["location"]
     link = next(a for a in markup.elements(await opened(here, path), "a") if a.words == f"E1 in {case.rpartition('/')[2]}")
-    assert link.attributes["href"] == f"{case}/evidence/E1"
+    assert link.attributes["href"] == f"{case}/evidence/1"
     Shelf(here.app)  # an empty one: Tempo has forgotten it
     gone = await analyst.get(path)
     assert gone.status_code == 404

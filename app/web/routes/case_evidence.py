@@ -117,7 +117,7 @@ async def stored_copy(db: Db, who: Who, traces: TheTraces, uploads: TheUploads, 
         trace.trace_id, body, kept.media_type, kept.source_url, kept.tenant, UnixNanos(kept.received_ns), partial=trace.partial,
         note=kept.completeness_note,
     )  # fmt: skip
-    origin = Origin(f"evidence {kept.name} of {case_name(number)}", f"/cases/{case_name(number)}/evidence/{kept.name}")
+    origin = Origin(f"evidence {kept.name} of {case_name(number)}", f"/cases/{case_name(number)}/evidence/{kept.number}")
     key = uploads.put(await traces.judged(trace, received), who.id, origin)
     return RedirectResponse(f"/uploads/{key}", 303)
 

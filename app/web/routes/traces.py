@@ -181,7 +181,7 @@ async def _kept(database: Database, trace_id: str) -> tuple[KeptIn, ...]:
             if item is None:
                 found.append(KeptIn(name, "", f"/cases/{name}"))
             else:
-                href = f"/cases/{name}/evidence/{item.item.name}"
+                href = f"/cases/{name}/evidence/{item.item.number}"
                 found.append(KeptIn(name, item.item.name, href, f"{href}/trace"))
     return tuple(found)
 
