@@ -12,6 +12,7 @@ import hashlib
 import msgspec
 
 import app
+from app.analysis.secrets import redact
 from app.analysis.verdict import Verdict
 from app.cases.custody import Facts, digest_of
 from app.cases.model import evidence_name, storable
@@ -115,7 +116,7 @@ def item(capture: Capture, *, number: int, by: str, at_ns: int) -> Item:
 def title(trace: Trace) -> str:
     """What the request was, in the words of its entry span: `edge-gateway: POST /api/orders`."""
     entry = trace.roots[0]
-    return storable(f"{entry.service[:80]}: {entry.span.name}")[:200]
+    return redact(storable(f"{entry.service[:80]}: {entry.span.name[:400]}"))[:200]
 
 
 def check(kept: Item, body: bytes | None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from app.analysis.secrets import redact
 from app.analysis.verdict import Confidence, Decision, EffectKind, EffectTime, Layer, Outcome, SideEffect, Verdict
 from app.cases.alerts import AlertSnapshot
 from app.cases.evidence import Capture, Item
@@ -24,7 +25,8 @@ from app.cases.model import note_name, storable
 from app.cases.notes import excerpt
 from app.sources.values import AlertState
 from app.times import format_duration
-from app.traces.model import Node, Trace
+from app.traces import semconv
+from app.traces.model import Node, SpanKind, Trace
 
 _TITLE = 300
 _WORDS = 2_000
@@ -264,19 +266,24 @@ def _preserved(kept: Item) -> Event:
 def _who(trace: Trace, verdict: Verdict, kept: Item, node: Node, entry: Node) -> dict[str, Any]:
     """The fields that every event of one trace shares: who asked for what, and which item proves it."""
     spans = (node, *node.ancestors(), entry)
-    method = _first(spans[-1:], ("http.request.method", "http.method"))
-    asked = _first(spans[-1:], ("http.route", "url.path", "http.target"))
+    asked = f"{semconv.method(entry.span)} {semconv.route(entry.span) or semconv.path(entry.span)}".strip()
     return {
         "trace_id": trace.trace_id,
         "user": _value(verdict.principal or "", 200),
-        "source_ip": _value(verdict.client_address or "", 100),
+        "source_ip": _value(verdict.client_address or _address(spans, entry), 100),
         "session_id": _first(spans, ("session.id", "auth.session_id")),
         "client_id": _first(spans, ("oauth.client_id", "auth.client_id", "client_id")),
-        "resource": _value(f"{method} {asked}".strip() or entry.span.name, 300),
+        "resource": _value(asked or entry.span.name, 300),
         "evidence": kept.number,
         "evidence_sha256": kept.sha256,
         "completeness": kept.completeness.value,
     }
+
+
+def _address(nodes: Sequence[Node], entry: Node) -> str:
+    """The client's address as the service at the entry wrote it down on an inner span; others see only their caller."""
+    own = (node.span for node in nodes if node.service == entry.service and node.span.kind is not SpanKind.CLIENT)
+    return next((address for span in own if (address := semconv.client_address(span))), "")
 
 
 def _first(nodes: Sequence[Node], names: Sequence[str]) -> str:
@@ -297,13 +304,13 @@ def _relation(effect: SideEffect, node: Node, refusal: Node | None) -> str:
 
 def _line(text: str, most: int = _TITLE) -> str:
     """Words of telemetry as one line of at most so many characters. Odd characters stay: pages mark them, exports do not."""
-    shown = " ".join(storable(text[: 2 * most]).split())
+    shown = redact(" ".join(storable(text[: 2 * most]).split()))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def _value(text: str, most: int) -> str:
-    """A value as it was sent, up to what a column holds."""
-    return storable(text[:most])
+    """A value as it was sent, up to what a column holds. A secret in it is left to the evidence: timelines travel."""
+    return redact(storable(text[: 2 * most]))[:most]
 
 
 def _storable_ns(ns: int) -> int:
