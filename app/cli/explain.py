@@ -20,14 +20,20 @@ _LARGEST = 512 * 2**20
 
 
 def judge(body: bytes) -> Verdict:
-    """The verdict on a trace in any encoding Clew reads.
+    """The verdict on a trace in any encoding Clew reads, by the shipped rules and those that the settings name.
 
-    Errors: NotATrace with one sentence.
+    Errors: NotATrace with one sentence; InvalidInput for a house rule or a setting that is wrong.
     """
-    from app.analysis.examine import examine
+    from app import settings
+    from app.investigation.judging import judge_of
     from app.traces import build, otlp
 
-    return examine(build.build(otlp.decode(body)))
+    try:
+        house = settings.load().analysis
+    except (ValueError, FileNotFoundError) as error:
+        raise InvalidInput(f"The settings cannot be used: {str(error).splitlines()[0]}") from None
+    trace = build.build(otlp.decode(body))
+    return judge_of(house)(trace)
 
 
 def read(file: str) -> bytes:

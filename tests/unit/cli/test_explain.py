@@ -80,3 +80,10 @@ def test_what_is_larger_than_a_trace_may_be_is_refused(tmp_path, monkeypatch):
     file.write_text("x" * 11)
     with pytest.raises(explain.NotATrace, match="larger"):
         explain.read(str(file))
+
+
+def test_a_houses_own_rules_are_heeded(tmp_path, monkeypatch):
+    (tmp_path / "gate.yaml").write_text("rules:\n  - id: x\n")
+    monkeypatch.setenv("CLEW_ANALYSIS__RULES_DIR", str(tmp_path))
+    with pytest.raises(explain.InvalidInput, match=r"gate\.yaml, line 2"):
+        explain.judge(json.dumps(TRACE).encode())
