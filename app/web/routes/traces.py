@@ -270,29 +270,37 @@ async def normalised(opened: TheTrace) -> Response:
 
 
 def _raw(opened: Opened) -> Response:
-    received = opened.received
-    ending = "json" if "json" in received.media_type else "pb"
-    answer = _download(received.body, received.media_type, f"{opened.trace.trace_id}.{ending}")
+    # Never the media type that a source claimed, if it is another: a browser would believe it.
+    is_json = "json" in opened.received.media_type
+    media_type, ending = ("application/json", "json") if is_json else ("application/protobuf", "pb")
+    answer = _download(opened.received.body, media_type, f"{opened.trace.trace_id}.{ending}")
     answer.headers["X-Content-SHA256"] = opened.sha256
     return answer
 
 
 def _download(body: bytes, media_type: str, name: str) -> Response:
-    safe = media_type if media_type.isascii() and media_type.isprintable() else "application/octet-stream"
-    return Response(body, media_type=safe, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return Response(body, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 # ------------------------------------------------------------------------------------------------------------- the API
 
 
-@api.get("/traces/{trace_id}", dependencies=[needs(Permission.READ)])
+_VERDICT = {"description": "The verdict", "content": {"application/json": {"schema": {"type": "object"}}}}
+_BYTES = {
+    "description": "The bytes as received",
+    "headers": {"X-Content-SHA256": {"description": "SHA-256 of the bytes, in hex", "schema": {"type": "string"}}},
+    "content": {"application/json": {}, "application/protobuf": {}},
+}
+
+
+@api.get("/traces/{trace_id}", dependencies=[needs(Permission.READ)], responses={200: _VERDICT}, response_class=Response)
 async def verdict(trace_id: str, traces: TheTraces) -> Response:
     """The verdict on a trace: the object that `clew explain --json` prints."""
     opened = await traces.open(ids.trace_id(trace_id))
     return Response(msgspec.json.encode(opened.verdict), media_type="application/json")
 
 
-@api.get("/traces/{trace_id}/raw", dependencies=[needs(Permission.READ)])
+@api.get("/traces/{trace_id}/raw", dependencies=[needs(Permission.READ)], responses={200: _BYTES}, response_class=Response)
 async def raw_bytes(trace_id: str, traces: TheTraces) -> Response:
     """The trace's bytes as Tempo sent them; their SHA-256 is in X-Content-SHA256."""
     return _raw(await traces.open(ids.trace_id(trace_id)))
