@@ -125,7 +125,8 @@ def check(kept: Item, body: bytes | None) -> None:
         raise EvidenceChanged(f"The bytes of {kept.name} are gone.")
     if (found := sha256(body)) != kept.sha256:
         raise EvidenceChanged(
-            f"{kept.name} is not what was received: its SHA-256 was {kept.sha256[:12]}…, the stored bytes have {found[:12]}…."
+            f"{kept.name} is not what was received: its SHA-256 began {kept.sha256[:12]}, that of the stored bytes "
+            f"begins {found[:12]}."
         )
 
 

@@ -62,8 +62,9 @@ class Verification(msgspec.Struct, frozen=True):
         if bad is None:
             items = f"{self.items:,} item{'' if self.items == 1 else 's'}"
             return f"All as recorded: {items} of evidence and {self.chain.entries:,} entries of the chain of custody."
-        entry = f"Entry {bad.seq} of the chain of custody, {bad.subject}" if bad.seq is not None else bad.subject
-        return f"{entry}: {bad.why}."
+        place = "" if bad.seq is None else f"Entry {bad.seq} of the chain of custody: "
+        named = "" if bad.why.startswith(bad.subject) else f"{bad.subject}, "
+        return f"{place}{named}{bad.why}."
 
 
 async def check(db: AsyncSession, number: int) -> Verification:

@@ -350,7 +350,7 @@ async def test_changed_bytes_are_refused_and_verifying_names_them(analyst, here,
     assert "E1 is not what was received" in words(refused.text)
     bad = await analyst.post(f"{case}/verify")
     page = (await analyst.get(bad.headers["location"])).text
-    assert "E1: E1 is not what was received" in words(page)
+    assert "of the chain of custody: E1 is not what was received" in words(page)
     assert markup.elements(page, "div", data_tone="deny", role="alert")
 
 

@@ -18,7 +18,7 @@ _ACTION_WORDS = {
     Action.ALERT_LINKED: "linked an alert",
     Action.EVIDENCE_PRESERVED: "kept",
     Action.EVIDENCE_DOWNLOADED: "downloaded",
-    Action.EVIDENCE_VERIFIED: "verified the case",
+    Action.EVIDENCE_VERIFIED: "verified the case:",
     Action.NOTE_ADDED: "wrote",
     Action.NOTE_EDITED: "edited",
     Action.EVENT_ADDED: "entered an event",
