@@ -22,6 +22,9 @@ _CACHES = frozenset({"redis", "valkey", "memcached", "keydb", "dragonfly"})
 _CACHE_COMMANDS = frozenset({"SET", "DELETE", "ADD", "REPLACE", "APPEND", "INCR", "DECR"})
 
 
+_SERVER, _CONSUMER, _INTERNAL, _ERROR = SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.INTERNAL, Status.ERROR
+
+
 class Change(msgspec.Struct, frozen=True):
     """One change: what kind, to what, by which verb.
 
@@ -59,12 +62,12 @@ def words() -> _Words:
 def change(span: Span) -> Change | None:
     """The change a span made, or None where it read, failed, or is no outgoing operation."""
     kind = span.kind
-    if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
+    if kind is _SERVER or kind is _CONSUMER or span.status is _ERROR:
         return None
-    if kind == SpanKind.INTERNAL and not _worth_a_look(span):
+    if kind is _INTERNAL and not _worth_a_look(span):
         return None
-    method = span.attributes.get("http.request.method") or span.attributes.get("http.method")
-    if span.status == Status.ERROR or (method == "GET" and not semconv.db_system(span)):
+    attributes = span.attributes
+    if (attributes.get("http.request.method") or attributes.get("http.method")) == "GET" and not semconv.db_system(span):
         return None
     found = _change(span)
     return None if found is None else _marked(found)

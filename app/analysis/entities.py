@@ -12,7 +12,7 @@ from app.traces import semconv
 from app.traces.model import Node, SpanKind
 
 _LONGEST = 256
-_SEARCHED = 5000  # spans looked at for a principal beside the request's own path
+_SEARCHED = 2000  # spans looked at for a principal beside the request's own path
 
 
 def principal(judgement: Judgement) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from app.analysis import peers
 from app.analysis.judge import Judgement
 from app.analysis.naming import sends_spans
-from app.analysis.peers import Peer
 from app.analysis.reading import Reading
 from app.analysis.roles import Role, is_proxy
 from app.analysis.verdict import Finding, FindingKind
@@ -76,7 +75,7 @@ def is_open_call(reading: Reading, node: Node) -> bool:
             return False
     if not peers.is_call_between_services(span) or peers.connection_failed(span):
         return False
-    if peers.of_call(span) is Peer.SIDE:
+    if peers.is_side_call(span):
         return False
     if is_proxy(node):
         # Envoy's flags say that the connection was never made.

@@ -11,34 +11,36 @@ from app.analysis.reading import Reading
 from app.analysis.steps import repeats
 from app.traces.model import Node, SpanKind, Status
 
+# Looked up once: these loops run for every span.
+_SERVER, _CLIENT, _PRODUCER, _CONSUMER = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER
+_ERROR, _FAILED, _OK = Status.ERROR, Answer.FAILED, Answer.OK
+
 
 def _is_step(reading: Reading, node: Node) -> bool:
     """Whether a span answers, decides, fails or begins a hop; others are transparent."""
     span = node.span
     kind = span.kind
-    if kind == SpanKind.SERVER or kind == SpanKind.CLIENT or kind == SpanKind.PRODUCER or kind == SpanKind.CONSUMER:
+    if kind is _SERVER or kind is _CLIENT or kind is _PRODUCER or kind is _CONSUMER:
         return True
     if node.index in reading.signals:
         return True
-    if span.status == Status.ERROR:
+    if span.status is _ERROR:
         return not repeats(node)
     parent = node.parent or reading.joined.get(node.index)
     return parent is None or (parent.span.resource is not span.resource and parent.service != node.service)
 
 
 def _is_loud(reading: Reading, node: Node) -> bool:
-    """Whether the span refused, was refused, failed, or was asked and left no answer."""
-    signal = reading.signals.get(node.index)
-    if signal is not None and signal.decision != "allow":
-        return True
+    """Whether the span refused, was refused or failed, by what it answered."""
     span = node.span
-    if span.status == Status.ERROR:
+    if span.status is _ERROR:
         return not repeats(node)
     kind = span.kind
-    if (kind == SpanKind.INTERNAL or kind == SpanKind.UNSPECIFIED) and not reading.starts_hop(node):
+    inner = kind is not _SERVER and kind is not _CLIENT and kind is not _PRODUCER and kind is not _CONSUMER
+    if inner and not reading.starts_hop(node):
         return False
     answer = reading.answer(node)
-    return answer in REFUSALS or answer >= Answer.FAILED
+    return answer is not _OK and (answer in REFUSALS or answer >= _FAILED)
 
 
 class Ledger:
@@ -64,6 +66,9 @@ class Ledger:
         always = {top.index for top in tops}
         opened: dict[int, Node] = {top.index: top for top in tops}
         seen: set[int] = set()
+        for signal in reading.signals.values():
+            if signal.decision != "allow":
+                self._open(signal.node, opened, seen, always)
         for node in reading.order:
             if _is_loud(reading, node):
                 self._open(node, opened, seen, always)

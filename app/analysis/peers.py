@@ -119,6 +119,7 @@ _LOGIN_PATH = re2.compile(
     r"(?i)(/log-?in\b|/sign-?in\b|/signin|/oauth2?/|/token/?$|/tokens/?$|/openid-connect/|/connect/token|/authenticate|/sso|"
     r"/saml|/mfa|/otp|/sessions?/?$|/self-service/|/password|/realms/|/auth/callback|/register|/signup|/sign-?up|/logout)"
 )
+_SIDE_WORDS = ("/v1/traces", "/v1/metrics", "/v1/logs", "/api/v2/spans", "flag", "telemetry", "/collect")
 _SIDE_PATH = re2.compile(
     r"(?i)(/v1/(traces|metrics|logs)$|/api/v2/spans$|/feature-?flags?|/flags?/evaluat|/telemetry|/collect$)"
 )
@@ -203,6 +204,12 @@ for _pattern, _ in _BY_PATH:
 _PATHS.Compile()
 
 
+def is_side_call(span: Span) -> bool:
+    """Whether the call is no part of the request: telemetry, feature flags."""
+    path = semconv.path(span)[:1024].lower()
+    return any(word in path for word in _SIDE_WORDS) and _SIDE_PATH.search(path) is not None
+
+
 def asks_identity(span: Span) -> bool:
     """Whether the call asks an identity provider about a credential, rather than passing a login on."""
     return is_asking_path(semconv.path(span)) or bool(_IDENTITY_RPC.search(rpc_name(span))) or span.name == "AuthRequest"
@@ -219,6 +226,7 @@ def is_login_path(path: str) -> bool:
     return bool(path) and _LOGIN_PATH.search(path[:1024]) is not None
 
 
+@functools.lru_cache(maxsize=8192)
 def is_cloud(host: str) -> bool:
     return bool(host) and _CLOUD_HOSTS.search(host[:256].lower()) is not None
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from app.analysis.signals import Signal
 
 
+# Looked up once: these loops run for every span.
+_SERVER, _CLIENT, _PRODUCER, _CONSUMER = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER
+
+
 class Context(msgspec.Struct, frozen=True):
     """What is known beside the trace.
 
@@ -110,23 +114,28 @@ class Reading:
                 stack.extend(reversed(self.kids(node)))
             self.order = ordered
         servers: list[Node | None] = [None] * len(nodes)
+        joined, keysets, hops, outgoing = self.joined, self.keysets, self.hops, self.outgoing
         for node in self.order:
             span = node.span
             kind = span.kind
-            if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
-                servers[node.index] = node
-                self.hops.append(node)
+            index = node.index
+            if kind is _SERVER or kind is _CONSUMER:
+                servers[index] = node
+                hops.append(node)
                 continue
-            may_call = kind == SpanKind.CLIENT or kind == SpanKind.PRODUCER
-            if may_call or self.keysets[node.index].database or span.name.startswith("fs"):
-                self.outgoing.append(node)
-            parent = node.parent or self.joined.get(node.index)
+            if kind is _CLIENT or kind is _PRODUCER or keysets[index].database or span.name[:2] == "fs":
+                outgoing.append(node)
+            parent = node.parent
             if parent is None:
-                self.hops.append(node)
-                continue
-            servers[node.index] = servers[parent.index]
-            if parent.span.resource is not span.resource and parent.service != node.service:
-                self.hops.append(node)
+                parent = joined.get(index) if joined else None
+                if parent is None:
+                    hops.append(node)
+                    continue
+            servers[index] = servers[parent.index]
+            resource = span.resource
+            above = parent.span.resource
+            if above is not resource and above.service != resource.service:
+                hops.append(node)
         self.servers = servers
 
     def server_of(self, node: Node) -> Node | None:
@@ -136,7 +145,7 @@ class Reading:
     def starts_hop(self, node: Node) -> bool:
         """Whether a service's part of the request begins here."""
         kind = node.span.kind
-        if kind == SpanKind.SERVER or kind == SpanKind.CONSUMER:
+        if kind is _SERVER or kind is _CONSUMER:
             return True
         parent = self.parent(node)
         return parent is None or parent.span.resource.service != node.span.resource.service

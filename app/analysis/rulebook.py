@@ -39,6 +39,7 @@ _MATCH = {"scope", "span_name", "kind", "attributes", "any_attribute", "without"
 _CONFIDENCE = ("verified", "documented", "inferred")
 _CACHED = 20_000  # forms remembered; hostile input may have any number of them
 _UNKNOWN: Any = object()
+_ERROR = Status.ERROR
 
 
 class Alternative:
@@ -174,6 +175,7 @@ class RuleBook:
         vocabulary.seal()
         self._vocabulary = vocabulary
         self._forms: dict[tuple[Any, ...], _Form | None] = {}
+        self._calm: dict[tuple[Any, ...], _Form | None] = {}  # of spans without events, words and errors
         self._signal_rules = tuple(rule for rule in self.rules if rule.says != "status")
         self._status_rules = tuple(rule for rule in self.rules if rule.says == "status")
 
@@ -195,18 +197,37 @@ class RuleBook:
     def candidates(self, reading: Reading, node: Node) -> tuple[_Candidate, ...]:
         """The rules worth trying on a span, status rules aside; almost always none."""
         span = node.span
-        flags = conditions.flags_of(span) if span.events or span.status_message or span.status == Status.ERROR else 0
+        if not (span.events or span.status_message) and span.status is not _ERROR:
+            # The common case, known by what the span is called and which keys it has.
+            calm = (reading.keysets[node.index], span.scope.name, span.kind.real, span.name)
+            form = self._calm.get(calm, _UNKNOWN)
+            if form is _UNKNOWN:
+                if len(self._calm) > _CACHED:
+                    self._calm.clear()
+                form = self._calm[calm] = self._form(reading, node, 0, _NOTHING_FOUND)
+            return self._of_form(form, reading, node, 0, _NOTHING_FOUND) if form is not None else ()
+        flags = conditions.flags_of(span)
+        happened = _NOTHING_FOUND.union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
+        form = self._form(reading, node, flags, happened)
+        return self._of_form(form, reading, node, flags, happened) if form is not None else ()
+
+    def _form(self, reading: Reading, node: Node, flags: int, happened: frozenset[int]) -> _Form | None:
+        span = node.span
         names = self._vocabulary.names.match(span.name)
-        if flags & conditions.EVENTS:
-            happened = frozenset().union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
-        else:
-            happened = _NOTHING_FOUND
         key = (reading.keysets[node.index], span.scope.name, span.kind.real, names, flags, happened)
-        form = self._forms.get(key, _UNKNOWN)
-        if form is _UNKNOWN:
-            form = self._form(key, span, names, flags, happened)
-        if form is None:
-            return ()
+        known = self._forms.get(key, _UNKNOWN)
+        if known is _UNKNOWN:
+            if len(self._forms) > _CACHED:
+                self._forms.clear()
+            form = _Form(self._signal_rules, self._shape(span, flags, happened))
+            known = self._forms[key] = form if form.rules else None
+        return known  # type: ignore[no-any-return]
+
+    def _of_form(
+        self, form: _Form, reading: Reading, node: Node, flags: int, happened: frozenset[int]
+    ) -> tuple[_Candidate, ...]:
+        """Of a form's rules those that the span's code and path leave."""
+        span = node.span
         value = (
             semconv.http_status(span) if form.wants_status else None,
             semconv.grpc_status(span) if form.wants_grpc else None,
@@ -214,40 +235,26 @@ class RuleBook:
         )
         known: tuple[_Candidate, ...] | None = form.by_value.get(value)
         if known is None:
-            known = form.by_value[value] = _among(form.rules, self._shape(span, names, flags, happened))
+            known = form.by_value[value] = _among(form.rules, self._shape(span, flags, happened))
         return known
 
-    def _paths(self, span: Span) -> frozenset[int]:
-        return self._vocabulary.paths.match(semconv.first_text(span.attributes, semconv.ALIASES["http.path"]))
-
-    def _form(
-        self, key: tuple[Any, ...], span: Span, names: frozenset[int], flags: int, happened: frozenset[int]
-    ) -> _Form | None:
-        if len(self._forms) > _CACHED:
-            self._forms.clear()
-        form = _Form(self._signal_rules, self._shape(span, names, flags, happened))
-        found = self._forms[key] = form if form.rules else None
-        return found
-
-    def _shape(self, span: Span, names: frozenset[int], flags: int, happened: frozenset[int]) -> Shape:
+    def _shape(self, span: Span, flags: int, happened: frozenset[int]) -> Shape:
+        names = self._vocabulary.names.match(span.name)
         shape = Shape(span.scope.name, span.kind, flags, frozenset(span.attributes), names)
         shape.events = happened
         shape.status, shape.grpc = semconv.http_status(span), semconv.grpc_status(span)
-        shape.paths = self._paths(span)
+        shape.paths = self._vocabulary.paths.match(semconv.first_text(span.attributes, semconv.ALIASES["http.path"]))
         return shape
 
     def hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
-        found = self.candidates(reading, node)
-        return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None] if found else []
+        return evaluated(self.candidates(reading, node), reading, node)
 
     def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""
         span = node.span
-        names = self._vocabulary.names.match(span.name)
-        shape = self._shape(span, names, conditions.flags_of(span), _NOTHING_FOUND)
-        found = _among(self._status_rules, shape)
-        return [hit for candidate in found if (hit := evaluate(candidate, reading, node)) is not None]
+        shape = self._shape(span, conditions.flags_of(span), _NOTHING_FOUND)
+        return evaluated(_among(self._status_rules, shape), reading, node)
 
 
 def _among(rules: Sequence[Rule], shape: Shape) -> tuple[_Candidate, ...]:
@@ -261,6 +268,11 @@ def _among(rules: Sequence[Rule], shape: Shape) -> tuple[_Candidate, ...]:
         if left or rule.bulk:
             out.append(_Candidate(rule, ways, left))
     return tuple(out)
+
+
+def evaluated(candidates: Iterable[_Candidate], reading: Reading, node: Node) -> list[Hit]:
+    """Of the candidates those that hold."""
+    return [hit for candidate in candidates if (hit := evaluate(candidate, reading, node)) is not None]
 
 
 def evaluate(candidate: _Candidate, reading: Reading, node: Node) -> Hit | None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from app.analysis.reading import Reading
-from app.analysis.rulebook import Hit, Rule, RuleBook
+from app.analysis.rulebook import Hit, Rule, RuleBook, evaluated
 from app.analysis.verdict import Phase
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
@@ -69,10 +69,13 @@ def collect(reading: Reading, rules: RuleBook) -> Said:
     """Fill `reading.signals` and return the rest."""
     said = Said()
     reading.paths = rules.paths_of(reading)
-    hits_of = rules.hits
+    candidates = rules.candidates
     shadowed: set[int] = set()
     for node in reading.order:
-        hits = hits_of(reading, node)
+        worth_trying = candidates(reading, node)
+        if not worth_trying:
+            continue
+        hits = evaluated(worth_trying, reading, node)
         if not hits:
             continue
         for hit in hits:

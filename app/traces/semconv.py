@@ -59,6 +59,9 @@ GRAPHQL_OPERATION = "graphql.operation.type"
 GRPC_NAMES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
               "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
               "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED")  # fmt: skip
+# A number first: the text of the other names may be an HTTP code in some systems.
+_RPC_STATUS = ("rpc.grpc.status_code", "rpc.response.status_code", "rpc.status_code", "grpc.status_code",
+               "rpc.connect_rpc.error_code")  # fmt: skip
 _GRPC_CODES = {name: code for code, name in enumerate(GRPC_NAMES)} | {"CANCELED": 1}
 
 
@@ -125,21 +128,15 @@ def http_status(span: Span) -> int | None:
 def grpc_status(span: Span) -> int | None:
     """The gRPC status as a number from 0 to 16, from its number or its name; None where there is none."""
     attributes = span.attributes
-    value = attributes.get("rpc.grpc.status_code")
-    if value is None:
-        value = attributes.get("rpc.response.status_code")
-        if value is None:
-            value = attributes.get("rpc.status_code")
-            if value is None:
-                value = attributes.get("grpc.status_code")
-                if value is None:
-                    value = attributes.get("rpc.connect_rpc.error_code")
-                    if value is None:
-                        return None
-    code = number(value)
-    if code is None:
-        code = _GRPC_CODES.get(text(value).upper().removeprefix("STATUSCODE."))
-    return code if code is not None and 0 <= code <= 16 else None
+    for key in _RPC_STATUS:
+        if key in attributes:
+            value = attributes[key]
+            if value is not None:
+                code = number(value)
+                if code is None:
+                    code = _GRPC_CODES.get(text(value).upper().removeprefix("STATUSCODE."))
+                return code if code is not None and 0 <= code <= 16 else None
+    return None
 
 
 def method(span: Span) -> str:
