@@ -138,7 +138,8 @@ class Account:
 
     @property
     def is_call(self) -> bool:
-        return self.kind == SpanKind.CLIENT
+        """Whether the step called another service: a CLIENT span, or a server's where the call itself has no span."""
+        return self.kind == SpanKind.CLIENT or self.kind == SpanKind.SERVER
 
     @property
     def change(self) -> Change | None:
@@ -194,8 +195,9 @@ def gathered(account: Account) -> list[Item]:
 
 def live(account: Account) -> list[Account]:
     """The steps below that can explain the account's end: not those that began after it."""
-    limit = account.end
-    return [step for step in account.inner if step.start <= limit or step.start <= account.start]
+    joined, limit = account.reading.joined, max(account.start, account.end)
+    # Where a part of the trace was joined by a guess, its clock was never set against this one.
+    return [step for step in account.inner if step.start <= limit or step.node.index in joined]
 
 
 def because(account: Account, cause: Account, way: Way = Way.PLAIN) -> None:

@@ -8,6 +8,7 @@ from app.analysis.answers import GOOD, REFUSALS, Answer
 from app.analysis.attempts import choose, settle_retries
 from app.analysis.peers import Peer
 from app.analysis.requests import of_request
+from app.analysis.roles import is_proxy
 from app.analysis.signals import Signal
 from app.analysis.steps import explains_refusal, is_business, writes
 from app.traces import semconv
@@ -116,11 +117,11 @@ def _names_dependency(account: Account) -> bool:
 
 def _callee(account: Account) -> Node | None:
     """The called service's own span, where it has one."""
-    servers = [s.node for s in account.inner if s.kind == SpanKind.SERVER]
-    if servers:
-        return servers[-1]
-    below = (n for n in account.reading.subtree(account.node) if n.span.kind == SpanKind.SERVER and n is not account.node)
-    return next(below, None)
+    servers = [
+        node for node in account.reading.subtree(account.node) if node.span.kind == SpanKind.SERVER and node is not account.node
+    ]
+    # A sidecar before the callee only passes the question on.
+    return next((node for node in servers if not is_proxy(node)), servers[0] if servers else None)
 
 
 def _broken_by_signal(account: Account) -> None:

@@ -15,6 +15,7 @@ from app.traces import semconv
 from app.traces.model import Node, SpanKind
 
 _SLACK_NS = SECOND // 2  # between unsynchronised hosts
+_FAR_NS = 30 * SECOND  # an orphan says by its trace id that it belongs; its clock was never set against the others
 _MOST = 2000  # roots looked at; a trace with more is rubble
 _LOOKED_AT = 500  # calls or hops weighed for one root
 
@@ -98,16 +99,16 @@ class _Hops:
         """The deepest hop the orphan may have hung below: of its own service for inner spans, else one with its answer."""
         inner = orphan.span.kind not in (SpanKind.SERVER, SpanKind.CONSUMER)
         answer = self._reading.answer(orphan)
-        best: tuple[tuple[bool, int], Node] | None = None
+        best: tuple[tuple[bool, bool, int], Node] | None = None
         for node in (self._own.get(orphan.service, []) if inner else self._all)[:_LOOKED_AT]:
-            if not _time_fits(orphan, node) or (not inner and node.service == orphan.service):
+            if not _time_fits(orphan, node, _FAR_NS) or (not inner and node.service == orphan.service):
                 continue
-            rank = inner or self._reading.answer(node) is answer, node.depth
+            rank = _time_fits(orphan, node), inner or self._reading.answer(node) is answer, node.depth
             if best is None or rank > best[0]:
                 best = rank, node
         if best is not None:
             return best[1]
-        return self._entry if _time_fits(orphan, self._entry) and self._entry.service != orphan.service else None
+        return self._entry if _time_fits(orphan, self._entry, _FAR_NS) and self._entry.service != orphan.service else None
 
 
 def _fit(root: Node, call: Node) -> int:
@@ -135,10 +136,10 @@ def _fit(root: Node, call: Node) -> int:
     return 1 + 4 * named + 2 * (same_path or same_rpc)
 
 
-def _time_fits(inner: Node, outer: Node) -> bool:
+def _time_fits(inner: Node, outer: Node, slack_ns: int = _SLACK_NS) -> bool:
     if not inner.span.start_ns or not outer.span.start_ns:
         return True
-    return outer.start_ns - _SLACK_NS <= inner.start_ns <= outer.end_ns + _SLACK_NS
+    return outer.start_ns - slack_ns <= inner.start_ns <= outer.end_ns + slack_ns
 
 
 @functools.lru_cache(maxsize=4096)

@@ -205,6 +205,13 @@ def _passed_on(reading: Reading, hop: Node, judgement: Judgement) -> bool:
     return judgement.outcome is Outcome.DENIED and hop.span.kind in (SpanKind.SERVER, SpanKind.CLIENT)
 
 
+def _beyond_proxies(judgement: Judgement, hop: Node) -> Node:
+    """The first hop from here upwards that is not a proxy of the mesh."""
+    while judgement.roles.of(hop).role is Role.MESH_PROXY and (above := judgement.reading.parent(hop)) is not None:
+        hop = judgement.reading.hop_of(above)
+    return hop
+
+
 def _hops_above(judgement: Judgement, node: Node) -> list[Node]:
     """The hops from the deciding span's own up to the entry's."""
     reading = judgement.reading
@@ -244,7 +251,7 @@ def _was_asked(judgement: Judgement, hop: Node) -> bool:
         above = reading.parent(hop)
         if above is None or hop.span.kind == SpanKind.CONSUMER:
             return False
-        asker = reading.hop_of(above)
+        asker = _beyond_proxies(judgement, reading.hop_of(above))
         if judgement.item is not None:
             return reading.hop_of(judgement.item.by.node) is not hop
         return reading.answer(asker) in REFUSALS or reading.answer(asker) in (Answer.MISSING, Answer.FAILED, Answer.BUSINESS)

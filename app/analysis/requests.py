@@ -45,7 +45,10 @@ def _refused(account: Account, steps: list[Account]) -> None:
     """401, 403 and their like: the last refusal or broken check before it, else the hop itself or nobody that is seen."""
     account.state = State.DENY
     open_ = [s for s in steps if s.resolved_by is None]
-    refusals = [s for s in open_ if explains_refusal(s) or s.state is State.SILENT]
+    # A hop below that failed closed refused as well; what broke is then found further down.
+    refusals = [
+        s for s in open_ if explains_refusal(s) or s.state is State.SILENT or (s.state is State.BROKEN and s.answer in REFUSALS)
+    ]
     if account.answer is Answer.THROTTLED:
         refusals = [s for s in refusals if throttles(s)]
     refused_at = min((r.end for r in refusals if r.check or r.explicit or r.called is Peer.POLICY), default=None)

@@ -64,7 +64,12 @@ class _Hop:
         self.branches = Branches(account)
         self._families: dict[tuple[object, ...], _Family] = {}
         whole = self.branches.whole
-        worked = (step.end for step, business in zip(whole.steps, whole.business, strict=True) if business)
+        # What a check needs to know is read before it, so a read does not begin the work that it guards.
+        worked = (
+            step.end
+            for step, business in zip(whole.steps, whole.business, strict=True)
+            if business and not (step.is_store_call and step.change is None)
+        )
         self._first_work = min(worked, default=None)
 
     def became(self, step: Account, branch: Branch) -> Tolerated:
