@@ -38,7 +38,10 @@ def conclude(account: Account) -> None:
     if decision == "allow" and account.state is State.FINE and account.said_no is None:
         account.state = State.ALLOW
     elif decision == "error" and is_request and good:
-        account.items.append(Item(Tolerated.FAIL_OPEN, account, account, account.inner))
+        if any(is_business(step) for step in account.inner):
+            account.items.append(Item(Tolerated.FAIL_OPEN, account, account, account.inner))
+        else:
+            account.state = State.BROKEN  # an engine that answered well and could not decide
 
 
 def _went_on_itself(account: Account) -> bool:
@@ -83,7 +86,7 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
     if signal.is_check and _names_dependency(account):
         account.state = State.BROKEN
         return
-    if signal.rule.decider == "callee" and account.is_call:
+    if account.kind == SpanKind.CLIENT and (signal.rule.decider == "callee" or signal.rule.layer_by == "service_role"):
         account.decider = _callee(account)
 
 
@@ -183,6 +186,11 @@ def of_call(account: Account) -> None:
         if answer is Answer.FAILED and hop.answer is not Answer.FAILED:
             account.state = State.BROKEN  # it gave up waiting, or the answer was lost
             return
+        if _only_broke(hop):
+            account.items = []
+            account.state = State.BROKEN
+            account.cause = hop.items[0].account
+            return
         account.said_no = hop if hop.said_no is not None else None
         if hop.state in (State.ALLOW, State.MUTE):
             account.state = hop.state
@@ -203,6 +211,13 @@ def of_call(account: Account) -> None:
         account.state = State.BROKEN if answer not in (Answer.MISSING, Answer.BUSINESS) else State.FINE
     else:
         account.items = gathered(account)
+
+
+def _only_broke(hop: Account) -> bool:
+    """Whether the callee answered well although its one check broke, and did nothing else: its answer is that failure."""
+    if len(hop.items) != 1 or hop.items[0].kind is not Tolerated.FAIL_OPEN or hop.items[0].by is not hop:
+        return False
+    return not any(is_business(step) for step in hop.inner)
 
 
 def _verdict_of(hop: Account) -> State:

@@ -133,13 +133,17 @@ def _drop_forged(reading: Reading, said: Said) -> None:
     counted: Counter[tuple[str, str]] = Counter()
     services: dict[tuple[str, str], set[str]] = {}
     on_calls: set[tuple[str, str]] = set()
+    on_requests: set[tuple[str, str]] = set()
     for signal in ours:
         for claim in _claims(signal):
             counted[claim] += 1
             services.setdefault(claim, set()).add(signal.node.service)
             if signal.node.span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER):
                 on_calls.add(claim)
-    copied = {c for c, n in counted.items() if n >= 3 and len(services[c]) >= 2 and c in on_calls}
+            elif signal.node.span.kind == SpanKind.SERVER:
+                on_requests.add(claim)
+    # A decision stands on one span; a claim that the requests and their outgoing calls all carry was handed along.
+    copied = {c for c, n in counted.items() if n >= 3 and c in on_calls and (len(services[c]) >= 2 or c in on_requests)}
     copied |= {c for c, n in counted.items() if n >= 3 and n >= 0.8 * len(reading.trace)}
     for signal in ours:
         claims = _claims(signal)
