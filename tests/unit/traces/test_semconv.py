@@ -113,8 +113,11 @@ def test_who_acted_may_stand_on_an_event():
 
 
 def test_exceptions_are_recognised_by_name_or_attribute():
-    events = (Event("exception", 1, {"exception.type": "A", "exception.message": "x"}), Event("log", 1, {"exception.type": "B"}),
-              Event("log", 1, {"message": "no exception"}))  # fmt: skip
+    events = (
+        Event("exception", 1, {"exception.type": "A", "exception.message": "x"}),
+        Event("log", 1, {"exception.type": "B"}),
+        Event("log", 1, {"message": "no exception"}),
+    )
     assert semconv.exceptions(span(events=events)) == [("A", "x"), ("B", "")]
 
 
