@@ -78,6 +78,8 @@ def read(expression: str) -> Reading:
     try:
         tokens = _tokens(expression)
         subject, threshold = _subject(tokens)
+        if not subject:
+            raise _Unreadable("it compares nothing")
         measured = _selectors(_unconditional(subject))
         everything = _selectors(tokens)
         return Reading(

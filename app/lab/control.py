@@ -19,7 +19,7 @@ from app.lab.headers import CONTROL_HEADER
 # What a load balancer that was written before trace context passes on: everything but these.
 TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
 # Longer than any caller waits.
-HANG_S = 5.0
+HANG_S = 8.0
 
 Act = Callable[[Request], Awaitable[Response]]
 

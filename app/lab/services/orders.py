@@ -16,7 +16,7 @@ from app.lab.headers import DETACHED_HEADER, RESPONSE_HEADER, trace_id_in
 from app.lab.telemetry import current_trace_id
 from app.lab.tokens import Claims, Refused, bearer, verify
 
-PEER_TIMEOUT_S = 1.0
+PEER_TIMEOUT_S = 4.0
 
 
 class NewOrder(BaseModel):

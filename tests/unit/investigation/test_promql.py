@@ -1,7 +1,7 @@
 """The reader of PromQL: selectors, thresholds, ranges, and what it does not claim to know."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.investigation import promql
@@ -91,6 +91,8 @@ def test_deep_nesting_and_length_are_bounded():
     assert "64 KiB" in promql.read("m" * 70_000).problem
 
 
+@example("()")
+@example("() > 1")
 @given(st.text(alphabet="ab(){}[]<>=!~\"'`\\, 150m/+-*#\nornduile", max_size=120))
 def test_any_text_is_read_or_refused(text):
     reading = promql.read(text)
