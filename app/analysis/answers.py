@@ -56,10 +56,6 @@ def of_http(status: int) -> Answer:
     return Answer.BUSINESS if status < 500 else Answer.FAILED
 
 
-def of_grpc(code: int) -> Answer:
-    return _GRPC[code]
-
-
 def answer(span: Span, *, rpc: bool = True) -> Answer:
     """What the span's own attributes say of its answer. A gRPC status outranks the HTTP status that carried it.
 

@@ -15,19 +15,6 @@ from app.traces.model import SpanKind
 _MOST_SAID = 12
 _LONGEST_VALUE = 200
 
-_LAYER_WORDS = {
-    Layer.EDGE_WAF: "the firewall at the edge",
-    Layer.RATE_LIMITER: "the rate limiter",
-    Layer.API_GATEWAY: "the API gateway",
-    Layer.SERVICE_MESH: "the service mesh",
-    Layer.IDENTITY_PROVIDER: "the identity provider",
-    Layer.APPLICATION: "the application",
-    Layer.POLICY_ENGINE: "the policy engine",
-    Layer.DATABASE: "the database",
-    Layer.MESSAGE_BROKER: "the message broker",
-    Layer.EXTERNAL_SERVICE: "the external service",
-}
-
 
 def make(judgement: Judgement, named: Named | None, sureness: Sureness, conflicts: tuple[str, ...]) -> tuple[Ground, ...]:
     """The grounds of the verdict, the decision itself first."""

@@ -54,7 +54,6 @@ RESEND_COUNT = ("http.request.resend_count", "http.resend_count")
 PEER_SERVICE = "peer.service"
 SPRING_SCOPE = "org.springframework.boot"
 ENVOY_FLAGS = "response_flags"
-GRAPHQL_OPERATION = "graphql.operation.type"
 
 GRPC_NAMES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
               "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
