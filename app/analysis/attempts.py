@@ -15,7 +15,7 @@ from app.analysis.answers import Answer
 from app.analysis.peers import Peer
 from app.analysis.steps import is_bad
 from app.traces import semconv
-from app.traces.model import SpanKind
+from app.traces.model import Span, SpanKind
 
 
 def settle_retries(account: Account) -> None:
@@ -125,10 +125,10 @@ def _equal(a: Account, b: Account) -> bool:
     return x.name == y.name
 
 
-def shape(span: object) -> str:
+def shape(span: Span) -> str:
     """A path with its numbers and ids made alike."""
-    pieces = semconv.path(span).split("/")  # type: ignore[arg-type]
-    return "/".join("*" if any(c.isdigit() for c in piece) else piece for piece in pieces) or peers.rpc_name(span)  # type: ignore[arg-type]
+    pieces = semconv.path(span).split("/")
+    return "/".join("*" if any(c.isdigit() for c in piece) else piece for piece in pieces) or peers.rpc_name(span)
 
 
 def _attempts(equal: list[Account]) -> bool:

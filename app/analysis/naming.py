@@ -189,18 +189,13 @@ def _phase(judgement: Judgement, origin: Account, node: Node, signal: Signal | N
     if signal is None and status is not None and not reason:
         return status.phase
     if signal is not None and signal.decision == "unknown":
-        return _enforced_phase(judgement, signal)
+        return signal.phase  # an introspection is about identity, a policy about permission
     phase = statements.phase_of(signal, node, reason)
     if signal is None and origin.way is Way.GUARD:
         lowered = node.span.name.lower()
         if any(word in lowered for word in ("jwt", "authenticat", "login", "token", "session", "apikey", "api_key", "api-key")):
             return Phase.AUTHN
     return phase
-
-
-def _enforced_phase(judgement: Judgement, signal: Signal) -> Phase:
-    """The phase of an unrecorded answer: an introspection is about identity, a policy about permission."""
-    return signal.phase
 
 
 def _reason(judgement: Judgement, origin: Account, node: Node, signal: Signal | None) -> tuple[str, str]:

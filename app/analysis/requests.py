@@ -137,11 +137,6 @@ def _failed(account: Account, steps: list[Account]) -> None:
     silent = [s for s in open_ if s.state is State.SILENT]
     if silent:
         account.cause, account.state = silent[-1], State.SILENT
-        return
-    if account.signal is None and account.answer is Answer.FAILED:
-        said = [s for s in open_ if s.said_no is not None]
-        if said:
-            explain(account, said[-1])
 
 
 def _inner_last(broken: list[Account]) -> bool:
