@@ -9,16 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-import httpx2 as httpx
 import msgspec
 
 from app.errors import InvalidInput, SourceError, SourceRefused
 from app.settings import AlertmanagerSettings
 from app.sources.answer import Answer, Clean
+from app.sources.client import SourceClient
 from app.sources.fingerprint import fingerprint
-from app.sources.http import SourceHttp
-from app.sources.values import AlertGroup, AlertState, BuildInfo, FiringAlert, Silence, SourceHealth
-from app.times import UnixNanos, now_ns, parse_iso
+from app.sources.values import AlertGroup, AlertState, BuildInfo, FiringAlert, Silence
+from app.times import parse_iso
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -107,29 +106,13 @@ class _ServerStatus(msgspec.Struct, rename="camel"):
     version_info: _Version | None = None
 
 
-class AlertmanagerClient:
+class AlertmanagerClient(SourceClient[AlertmanagerSettings]):
     """Questions to one Alertmanager. All times in Unix nanoseconds."""
 
-    def __init__(
-        self,
-        settings: AlertmanagerSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Callable[[], UnixNanos] = now_ns,
-    ) -> None:
-        self.settings = settings
-        self.http = SourceHttp("Alertmanager", settings, transport=transport, refusal=_refusal, clock=clock)
+    NAME = "Alertmanager"
 
-    @property
-    def enabled(self) -> bool:
-        return self.settings.enabled
-
-    @property
-    def health(self) -> SourceHealth:
-        return self.http.health
-
-    async def aclose(self) -> None:
-        await self.http.aclose()
+    def refusal(self, answer: Answer, operation: str, clean: Clean) -> SourceError | None:
+        return _refusal(answer, operation, clean)
 
     async def alerts(self, labels: Mapping[str, str] | None = None) -> tuple[FiringAlert, ...]:
         """Alerts firing now, silenced and inhibited ones among them; only those with these labels."""

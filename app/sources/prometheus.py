@@ -7,14 +7,13 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypeVar
 
-import httpx2 as httpx
 import msgspec
 
 from app.errors import InvalidInput, SourceError, SourceRefused, SourceUnavailable
 from app.settings import PrometheusSettings
 from app.sources import history, prometheus_wire, promql
 from app.sources.answer import Answer, Clean
-from app.sources.http import SourceHttp
+from app.sources.client import SourceClient
 from app.sources.prometheus_wire import Alerts, Build, Envelope, ErrorEnvelope, ExemplarSeries, Groups, QueryData, Targets
 from app.sources.values import (
     AlertHistory,
@@ -25,10 +24,9 @@ from app.sources.values import (
     Rule,
     Sample,
     Series,
-    SourceHealth,
     Target,
 )
-from app.times import HOUR, MILLISECOND, MINUTE, SECOND, UnixNanos, now_ns
+from app.times import HOUR, MILLISECOND, MINUTE, SECOND
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,29 +37,13 @@ _HISTORY_LEAD_NS = 15 * MINUTE  # looked at before the window, so that most stre
 _CHUNKS_AT_ONCE = 4
 
 
-class PrometheusClient:
+class PrometheusClient(SourceClient[PrometheusSettings]):
     """Questions to one Prometheus or Mimir. All times in Unix nanoseconds; Prometheus keeps milliseconds."""
 
-    def __init__(
-        self,
-        settings: PrometheusSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Callable[[], UnixNanos] = now_ns,
-    ) -> None:
-        self.settings = settings
-        self.http = SourceHttp("Prometheus", settings, transport=transport, refusal=_refusal, clock=clock)
+    NAME = "Prometheus"
 
-    @property
-    def enabled(self) -> bool:
-        return self.settings.enabled
-
-    @property
-    def health(self) -> SourceHealth:
-        return self.http.health
-
-    async def aclose(self) -> None:
-        await self.http.aclose()
+    def refusal(self, answer: Answer, operation: str, clean: Clean) -> SourceError | None:
+        return _refusal(answer, operation, clean)
 
     # ------------------------------------------------------------------------------------------------------ queries
 

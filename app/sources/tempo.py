@@ -13,7 +13,8 @@ import httpx2 as httpx
 from app.errors import InvalidInput, NotATrace, NotFound, SourceError, SourceRefused, SourceUnavailable
 from app.settings import TempoSettings
 from app.sources.answer import Answer, Clean
-from app.sources.http import DECODE_INLINE, SourceHttp
+from app.sources.client import SourceClient
+from app.sources.http import DECODE_INLINE
 from app.sources.tempo_wire import (
     BuildAnswer,
     Hits,
@@ -33,7 +34,6 @@ from app.sources.values import (
     Sample,
     SearchResult,
     Series,
-    SourceHealth,
     TagValue,
     TraceBytes,
 )
@@ -47,8 +47,10 @@ MOST_SPANS_PER_SET = 100  # what every version accepts; above it 2.7 and later r
 MOST_INTERVALS = 10_000  # of one metrics query, since 2.9
 
 
-class TempoClient:
+class TempoClient(SourceClient[TempoSettings]):
     """Questions to one Tempo. All times in Unix nanoseconds; Tempo itself searches in whole seconds."""
+
+    NAME = "Tempo"
 
     def __init__(
         self,
@@ -57,23 +59,14 @@ class TempoClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], UnixNanos] = now_ns,
     ) -> None:
-        self.settings = settings
-        self.http = SourceHttp("Tempo", settings, transport=transport, refusal=_refusal, clock=clock)
+        super().__init__(settings, transport=transport, clock=clock)
         self._clock = clock
         # Tempo's real limits may be tighter than the settings say; its refusals name them.
         self._search_range_s = settings.max_search_window_h * 3600
         self._metric_range_s: int | None = None
 
-    @property
-    def enabled(self) -> bool:
-        return self.settings.enabled
-
-    @property
-    def health(self) -> SourceHealth:
-        return self.http.health
-
-    async def aclose(self) -> None:
-        await self.http.aclose()
+    def refusal(self, answer: Answer, operation: str, clean: Clean) -> SourceError | None:
+        return _refusal(answer, operation, clean)
 
     # ---------------------------------------------------------------------------------------------- one trace by id
 
