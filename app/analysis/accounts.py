@@ -83,6 +83,7 @@ class Account:
         "check",
         "conflict",
         "decider",
+        "gate",
         "inner",
         "items",
         "node",
@@ -112,6 +113,7 @@ class Account:
         self.opaque: list[Account] = []  # calls below that may have refused, where the state is SILENT
         self.decider: Node | None = None  # the decider's own span, where the result stands on the asker's
         self.conflict = ""
+        self.gate = self.signal is not None and self.signal.says == "gate"
         self.asks_engine = False  # the result on its span is an engine's
         self.peer: Peer | None = None
         self._change: Change | None = None
@@ -126,7 +128,8 @@ class Account:
 
     @property
     def end(self) -> int:
-        return self.node.end_ns
+        """When the step was over; a gate has said its word when it opens."""
+        return self.node.start_ns if self.gate else self.node.end_ns
 
     @property
     def kind(self) -> SpanKind:
@@ -182,7 +185,7 @@ def by_start(account: Account) -> tuple[int, int]:
 
 
 def by_end(account: Account) -> tuple[int, int]:
-    return account.node.end_ns, account.node.index
+    return account.end, account.node.index
 
 
 def gathered(account: Account) -> list[Item]:

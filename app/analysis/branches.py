@@ -37,11 +37,6 @@ class Branch:
         return [is_business(step) for step in self.steps]
 
     @cached_property
-    def others(self) -> int:
-        """How many of its steps are no checks."""
-        return sum(not step.check for step in self.steps)
-
-    @cached_property
     def _next_pass(self) -> list[int]:
         return self._next(lambda step: step.state is State.ALLOW and (step.check or is_check(step)))
 
@@ -101,20 +96,19 @@ class Branches:
         self._inside = {step.node.index: step for step in account.inner}
         self._known: dict[int, Branch] = {}
         self._names: dict[int, Counter[str]] = {}
+        self._workers: dict[tuple[int, str], list[Node]] = {}
 
     def of(self, step: Account) -> Branch:
         """The branch that a refusal guards."""
         reading = self._account.reading
         scope = reading.parent(step.node) or self._account.node
+        guards = step.check or is_check(step)
         while scope is not self._account.node:
-            branch = self._branch(scope)
-            if any(branch.business) or branch.others > (0 if step.check else 1):
-                return branch
             above = reading.parent(scope)
-            if above is None or self._named(above)[scope.span.name] > 1:
-                return branch
+            if above is None or (guards and any(self._branch(scope).business)) or self._is_item(scope, above, step):
+                return self._branch(scope)
             scope = above
-        return self.whole
+        return self.whole if guards else self._branch(step.node)
 
     def _branch(self, scope: Node) -> Branch:
         found = self._known.get(scope.index)
@@ -124,8 +118,32 @@ class Branches:
             found = self._known[scope.index] = Branch(scope, steps)
         return found
 
+    def _is_item(self, scope: Node, above: Node, step: Account) -> bool:
+        """Whether it is one of several alike: others beside it have its name, or check the same and then do their work."""
+        if self._named(above)[_shape(scope.span.name)] > 1:
+            return True
+        workers = self._workers_beside(above, step.node.span.name) if step.check else ()
+        return any(kid is not scope for kid in workers)
+
     def _named(self, above: Node) -> Counter[str]:
         found = self._names.get(above.index)
         if found is None:
-            found = self._names[above.index] = Counter(kid.span.name for kid in self._account.reading.kids(above))
+            found = self._names[above.index] = Counter(_shape(kid.span.name) for kid in self._account.reading.kids(above))
         return found
+
+    def _workers_beside(self, above: Node, check: str) -> list[Node]:
+        """The first two spans directly below that hold a check of this name and work of their own."""
+        found = self._workers.get((above.index, check))
+        if found is None:
+            found = self._workers[above.index, check] = []
+            for kid in self._account.reading.kids(above):
+                if len(found) < 2 and kid.index not in self._inside:
+                    branch = self._branch(kid)
+                    if any(branch.business) and any(s.check and s.node.span.name == check for s in branch.steps):
+                        found.append(kid)
+        return found
+
+
+def _shape(name: str) -> str:
+    """A span's name with its numbers and ids made alike."""
+    return " ".join("*" if any(c.isdigit() for c in word) else word for word in name[:256].split(" "))

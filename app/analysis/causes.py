@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re2
+
 from app.analysis import peers, reasons, statements
 from app.analysis.accounts import Account, Item, State, Tolerated, Way, because, by_end, gathered, live
 from app.analysis.answers import GOOD, REFUSALS, Answer
@@ -83,7 +85,7 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
         account.state = State.BROKEN
         because(account, max(broken, key=by_end))
         return
-    if signal.is_check and _names_dependency(account):
+    if signal.is_check and _failed_itself(account):
         account.state = State.BROKEN
         return
     if account.kind == SpanKind.CLIENT and (signal.rule.decider == "callee" or signal.rule.layer_by == "service_role"):
@@ -109,13 +111,22 @@ def _is_introspection(step: Account) -> bool:
 
 def _vague(account: Account) -> bool:
     """Whether the words of a refusal leave open that it was a failure."""
-    found = reasons.of(statements.reason_text(account.reading, account.node, account.signal))
-    return found is None or found.code in ("dependency_error", "access_denied", "token_invalid", "login_required")
+    words = statements.reason_text(account.reading, account.node, account.signal)
+    found = reasons.of(words)
+    if found is None:
+        # A guard known by its place has no reason of its own; its name and flags are none.
+        return not words or (account.signal is not None and account.signal.evidence in ("structure", "protocol"))
+    return found.code in ("dependency_error", "access_denied", "token_invalid", "login_required")
 
 
-def _names_dependency(account: Account) -> bool:
-    found = reasons.of(statements.reason_text(account.reading, account.node, account.signal))
-    return found is not None and found.code == "dependency_error"
+_FAILURES = re2.compile(
+    r"(?i)time.?out|deadline.?exceeded|connect(ion|error|_?error|.?refused|.?reset)|unavailable|unreachable|\bECONN"
+)
+
+
+def _failed_itself(account: Account) -> bool:
+    """Whether an exception on the check says that it could not be made. Words of its reason prove nothing of the kind."""
+    return any(kind and _FAILURES.search(kind[:256]) for kind, _ in semconv.exceptions(account.node.span))
 
 
 def _callee(account: Account) -> Node | None:
@@ -155,6 +166,9 @@ def _mute(account: Account) -> None:
 def of_call(account: Account) -> None:
     """A CLIENT or PRODUCER span: the callee's account where it has one, else what the span itself was answered."""
     account.decider = None
+    if _stands_for_the_callee(account):
+        of_request(account)
+        return
     inside = [s for s in account.inner if s.kind in (SpanKind.SERVER, SpanKind.CLIENT) or s.is_hop]
     hop = inside[-1] if inside else None
     answer = account.answer
@@ -211,6 +225,12 @@ def of_call(account: Account) -> None:
         account.state = State.BROKEN if answer not in (Answer.MISSING, Answer.BUSINESS) else State.FINE
     else:
         account.items = gathered(account)
+
+
+def _stands_for_the_callee(account: Account) -> bool:
+    """Whether what the callee did hangs below the call itself, because the callee's own span was lost."""
+    joined = account.reading.joined
+    return bool(joined) and any(s.node.index in joined and s.kind is not SpanKind.SERVER for s in account.inner)
 
 
 def _only_broke(hop: Account) -> bool:

@@ -331,8 +331,8 @@ def _any_value(made: Condition, value: object, file: str, line: int, vocabulary:
     search = patterns.compile(str(value), file, line).search
 
     def holds(reading: Reading, node: Node) -> bool:
-        for item in node.span.attributes.values():
-            if isinstance(item, str) and len(item) > 3 and search(item[:4096]):
+        for key, item in node.span.attributes.items():
+            if isinstance(item, str) and len(item) > 3 and not semconv.is_clients(key) and search(item[:4096]):
                 return True
         return search(reading.trouble(node)) is not None
 

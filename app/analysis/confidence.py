@@ -119,6 +119,10 @@ def _gaps(judgement: Judgement) -> list[str]:
             found.append("The spans of the path name each other as parents.")
     elif reading.joined:
         found.append("Where some spans belong is a guess.")
+    if judgement.outcome in (Outcome.ALLOWED, Outcome.ERROR) and any(
+        root.lost_parent and root.index not in reading.joined and root is not top for root in reading.trace.roots
+    ):
+        found.append("Spans whose place is not known may have refused.")
     return found
 
 

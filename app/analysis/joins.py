@@ -1,7 +1,8 @@
 """Guesses where a part of the trace belongs whose parent is lost or was never named.
 
-A SERVER root is hung below the childless CLIENT span that its service, path and time fit; an orphan below the hop that its
-service and time fit. Every such guess caps the confidence, so a wrong one never speaks loudly.
+A SERVER root is hung below the childless CLIENT span that its service, path and time fit. Where a SERVER span itself was
+lost, its surviving children are hung below the childless CLIENT span that called their service; any other orphan below the
+hop that its service and time fit. Every such guess caps the confidence, so a wrong one never speaks loudly.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ def join(reading: Reading) -> list[Node]:
     tree = _trees(reading)
     placed = []
     for root in others:
-        home = calls.fitting(root) if root.span.kind is SpanKind.SERVER else None
+        if root.span.kind is SpanKind.SERVER:
+            home = calls.fitting(root)
+        else:
+            home = calls.of_lost_server(root) if root.lost_parent and root.span.kind is not SpanKind.CONSUMER else None
         if home is None and root.lost_parent:
             home = hops.fitting(root)
         if home is None or _top(reading, tree, home) is root:
             continue  # hanging it there would close a circle
         reading.adopt(home, root)
-        calls.take(home)
+        calls.take(home, root)
         placed.append(root)
     return placed
 
@@ -63,7 +67,7 @@ class _Calls:
 
     def __init__(self, reading: Reading) -> None:
         self._by: dict[tuple[str, str], list[Node]] = {}
-        self._taken: set[int] = set()
+        self._taken: dict[int, str] = {}  # the call, and the id of the server span that it led to
         for node in reading.trace.nodes:
             if node.span.kind is SpanKind.CLIENT and not node.children and peers.is_call_between_services(node.span):
                 for key in (("peer", _short(semconv.peer(node.span))), ("path", semconv.path(node.span)),
@@ -80,8 +84,19 @@ class _Calls:
                   if index not in self._taken and (score := _fit(root, call)) > 0]  # fmt: skip
         return calls[-max(scored)[1]] if scored else None
 
-    def take(self, call: Node) -> None:
-        self._taken.add(call.index)
+    def of_lost_server(self, orphan: Node) -> Node | None:
+        """The last call of the orphan's service that may have been answered by the lost span it hung from."""
+        found = None
+        for call in self._by.get(("peer", _short(orphan.service)), ())[:_LOOKED_AT]:
+            led_to = self._taken.get(call.index, orphan.span.parent_id)
+            if led_to != orphan.span.parent_id or call.service == orphan.service or not _time_fits(orphan, call):
+                continue
+            if same_service(semconv.peer(call.span), orphan.service) and (found is None or call.start_ns > found.start_ns):
+                found = call
+        return found
+
+    def take(self, call: Node, root: Node) -> None:
+        self._taken[call.index] = root.span.span_id if root.span.kind is SpanKind.SERVER else root.span.parent_id
 
 
 class _Hops:
@@ -96,12 +111,13 @@ class _Hops:
             self._own.setdefault(node.service, []).append(node)
 
     def fitting(self, orphan: Node) -> Node | None:
-        """The deepest hop the orphan may have hung below: of its own service for inner spans, else one with its answer."""
+        """The deepest hop the orphan may have hung below: an inner span's own service, else one that may have called it."""
         inner = orphan.span.kind not in (SpanKind.SERVER, SpanKind.CONSUMER)
+        own = self._own.get(orphan.service, []) if inner else []
         answer = self._reading.answer(orphan)
         best: tuple[tuple[bool, bool, int], Node] | None = None
-        for node in (self._own.get(orphan.service, []) if inner else self._all)[:_LOOKED_AT]:
-            if not _time_fits(orphan, node, _FAR_NS) or (not inner and node.service == orphan.service):
+        for node in (own or self._all)[:_LOOKED_AT]:
+            if not _time_fits(orphan, node, _FAR_NS) or (not own and node.service == orphan.service):
                 continue
             rank = _time_fits(orphan, node), inner or self._reading.answer(node) is answer, node.depth
             if best is None or rank > best[0]:

@@ -77,6 +77,8 @@ def _decided(judgement: Judgement, signal: Signal, chain: set[int]) -> Decision 
         return _inferred(judgement, signal.node, chain)
     if decision is Decision.DENY and account is not None and account.state is State.BROKEN:
         return Decision.ERROR
+    if decision is Decision.DENY and account is not None and account.state is State.ALLOW:
+        return Decision.ALLOW  # a guard that others were asked after
     return decision
 
 

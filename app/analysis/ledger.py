@@ -107,7 +107,10 @@ class Ledger:
             if below.span.kind == SpanKind.CONSUMER:
                 continue
             if below.index in self.accounts:
-                yield self.accounts[below.index]
+                step = self.accounts[below.index]
+                yield step
+                if step.gate:
+                    yield from step.inner  # what lies behind a gate came after it
             elif below.index in always or _is_step(reading, below):
                 account = self._account(below)
                 conclude(account)

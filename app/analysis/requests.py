@@ -5,6 +5,7 @@ Source: docs/method.md, "How a refusal is traced".
 
 from __future__ import annotations
 
+from app.analysis import reasons, statements
 from app.analysis.accounts import Account, State, Way, because, by_end, explain, gathered, live
 from app.analysis.answers import REFUSALS, Answer
 from app.analysis.attempts import choose
@@ -45,6 +46,7 @@ def _refused(account: Account, steps: list[Account]) -> None:
     """401, 403 and their like: the last refusal or broken check before it, else the hop itself or nobody that is seen."""
     account.state = State.DENY
     open_ = [s for s in steps if s.resolved_by is None]
+    _let_pass(open_)
     # A hop below that failed closed refused as well; what broke is then found further down.
     refusals = [
         s for s in open_ if explains_refusal(s) or s.state is State.SILENT or (s.state is State.BROKEN and s.answer in REFUSALS)
@@ -55,6 +57,8 @@ def _refused(account: Account, steps: list[Account]) -> None:
     # A failure after a check's refusal is its consequence.
     broken = [s for s in open_ if s.state is State.BROKEN and is_guarding(s) and (refused_at is None or s.start < refused_at)]
     found = choose(refusals, broken)
+    if found is not None and found.state is State.DENY and found.check and broken and _names_dependency(found):
+        found = max(broken, key=by_end)  # the check tells of the failure beside it
     if found is not None:
         explain(account, found)
         return
@@ -66,10 +70,10 @@ def _refused(account: Account, steps: list[Account]) -> None:
             account.way = Way.OWN
         return
     asked = _unrecorded(open_)
-    if asked is not None:
+    guard = last_guard(account)
+    if asked is not None and (guard is None or guard.start < asked.end):
         because(account, asked, Way.ENGINE)
         return
-    guard = last_guard(account)
     if guard is not None:
         account.cause, account.way = guard, Way.GUARD
         return
@@ -85,7 +89,26 @@ def _refused(account: Account, steps: list[Account]) -> None:
         account.state = State.SILENT
         account.opaque = calls
         return
-    account.way = Way.OWN
+    if account.kind is not SpanKind.CLIENT:  # else the callee's own span is lost, and the call is all that is left of it
+        account.way = Way.OWN
+
+
+def _let_pass(steps: list[Account]) -> None:
+    """Guards known by their place alone let the request pass where something was asked, done or broke after they had ended."""
+    guards = [s for s in steps if s.signal is not None and s.signal.says == "guard" and s.signal.evidence == "structure"]
+    if not guards:
+        return
+    asked = (s.start for s in steps if s.state in (State.MUTE, State.BROKEN) or may_refuse(s) or is_business(s))
+    last = max(asked, default=None)
+    for guard in guards:
+        if guard.state is State.DENY and guard.cause is None and last is not None and last >= guard.end:
+            guard.state = State.ALLOW
+
+
+def _names_dependency(step: Account) -> bool:
+    """Whether the words of a refusal are those of something that had to be asked and did not answer."""
+    known = reasons.of(statements.reason_text(step.reading, step.node, step.signal))
+    return known is not None and known.code == "dependency_error"
 
 
 def _unrecorded(steps: list[Account]) -> Account | None:
@@ -109,12 +132,12 @@ def _ends_with(steps: list[Account], step: Account) -> bool:
 
 def _orphans_below(account: Account) -> bool:
     """Whether spans without a known parent were placed below: what they hung from may have refused."""
-    joined = account.reading.joined
+    reading, joined = account.reading, account.reading.joined
     if not joined:
         return False
-    return any(
-        node.index in joined and node.lost_parent for node in account.reading.subtree(account.node) if node is not account.node
-    )
+    placed = (n for n in reading.subtree(account.node) if n.index in joined and n.lost_parent and n is not account.node)
+    # What hangs below a call by a guess hung from the callee's own span; that one is accounted for.
+    return any(reading.joined[n.index].span.kind is not SpanKind.CLIENT for n in placed)
 
 
 def _failed(account: Account, steps: list[Account]) -> None:

@@ -28,7 +28,7 @@ __all__ = ["Hit", "Rule", "RuleBook", "RuleError", "shipped"]
 # The families in the order in which they are tried: a product's own statement before a general convention.
 FAMILIES = ("proxies", "gateways", "identity", "policy", "frameworks", "stores", "services", "generic")
 
-SAYS = ("decision", "guard", "store", "peer", "status", "fetch", "context")
+SAYS = ("decision", "guard", "gate", "store", "peer", "status", "fetch", "context")
 DECISIONS = ("allow", "deny", "error", "unknown", "shadow", "context")
 LAYER_BY = ("service_role", "deepest_originator")
 DECIDERS = ("self", "callee")
@@ -190,7 +190,7 @@ class RuleBook:
                 value = node.span.attributes[key]
                 if value is not None:
                     places.append(node.index)
-                    texts.append(semconv.text(value))
+                    texts.append(semconv.without_query(semconv.text(value)))
                     break
         return {places[at]: found for at, found in self._vocabulary.paths.among(texts).items()}
 
@@ -243,7 +243,9 @@ class RuleBook:
         shape = Shape(span.scope.name, span.kind, flags, frozenset(span.attributes), names)
         shape.events = happened
         shape.status, shape.grpc = semconv.http_status(span), semconv.grpc_status(span)
-        shape.paths = self._vocabulary.paths.match(semconv.first_text(span.attributes, semconv.ALIASES["http.path"]))
+        shape.paths = self._vocabulary.paths.match(
+            semconv.without_query(semconv.first_text(span.attributes, semconv.ALIASES["http.path"]))
+        )
         return shape
 
     def hits(self, reading: Reading, node: Node) -> list[Hit]:

@@ -25,7 +25,7 @@ class Signal:
 
     decision: allow, deny, error, or unknown (asked, the answer is unrecorded).
     evidence: explicit, code, structure, protocol or words: how good a proof it is.
-    says:     decision, guard, store, peer or fetch: what kind of speaker (see docs/rules.md).
+    says:     decision, guard, gate, store, peer or fetch: what kind of speaker (see docs/rules.md).
     bulk:     a question about many things; its answers refuse nobody.
     """
 
@@ -48,7 +48,7 @@ class Signal:
     @property
     def is_check(self) -> bool:
         """Whether it is a check that guards something, rather than a store or a peer that refused a call."""
-        return self.says in ("decision", "guard")
+        return self.says in ("decision", "guard", "gate")
 
     def __repr__(self) -> str:
         return f"<Signal {self.decision} {self.rule.id} {self.node.span.name!r}>"

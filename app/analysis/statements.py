@@ -93,7 +93,8 @@ def _captured(reading: Reading, node: Node, signal: Signal) -> str:
     capture = signal.rule.capture
     if capture is None:
         return ""
-    for value in (*node.span.attributes.values(), reading.trouble(node)):
+    attributes = node.span.attributes
+    for value in (*(attributes[key] for key in attributes if not semconv.is_clients(key)), reading.trouble(node)):
         if isinstance(value, str):
             found = capture.search(value[:4096])
             if found:

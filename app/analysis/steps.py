@@ -157,8 +157,7 @@ def last_guard(account: Account) -> Account | None:
             stack.append(kid)
     while last is not None and last is not account.node:
         if last.span.kind == SpanKind.INTERNAL and is_guard_name(last.span.name):
-            calls = [s for s in account.inner if may_refuse(s)]
-            if calls:
+            if reading.allows(last) or any(may_refuse(s) for s in account.inner if s.start >= last.start_ns):
                 return None
             found = Account(reading, last)
             found.state = State.DENY

@@ -123,6 +123,11 @@ def later_sibling_exists(reading: Reading, node: Node) -> bool:
     return bool(latest[_family(node)] > (node.start_ns, node.index))
 
 
+def answered_an_error(reading: Reading, node: Node) -> bool:
+    """The span itself answered 4xx, 5xx or a gRPC error: a proxy that served the request stated no refusal."""
+    return reading.answer(node) not in (Answer.NONE, Answer.OK, Answer.REDIRECT)
+
+
 def server_ancestor_denied(reading: Reading, node: Node) -> bool:
     """The closest SERVER span answered a refusal (401, 403, 429 and their like)."""
     server = reading.server_of(node)
@@ -194,6 +199,7 @@ PREDICATES: dict[str, Callable[[Reading, Node], bool]] = {
     "handler_exists": handler_exists,
     "last_among_siblings": last_among_siblings,
     "later_sibling_exists": later_sibling_exists,
+    "answered_an_error": answered_an_error,
     "server_ancestor_denied": server_ancestor_denied,
     "server_ancestor_ok": server_ancestor_ok,
     "server_ancestor_404": server_ancestor_404,

@@ -9,7 +9,10 @@ Source: OpenTelemetry semantic conventions 1.4x (general, http, rpc, db, messagi
 
 from __future__ import annotations
 
+import functools
 from urllib.parse import urlsplit
+
+import re2
 
 from app.traces.model import Attributes, Span
 
@@ -62,6 +65,19 @@ GRPC_NAMES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEED
 _RPC_STATUS = ("rpc.grpc.status_code", "rpc.response.status_code", "rpc.status_code", "grpc.status_code",
                "rpc.connect_rpc.error_code")  # fmt: skip
 _GRPC_CODES = {name: code for code, name in enumerate(GRPC_NAMES)} | {"CANCELED": 1}
+
+
+# Words of a key under which stands what the client sent: its URL, its headers, its query.
+_CLIENTS = re2.compile(
+    r"(?i)(^|[._:/-])(url|uri|path|target|query|host|authority|refer+er|user[_-]?agent|agent|cookies?|body|payload|document|"
+    r"variables|params?|request|statement|baggage)([._:/-]|$)"
+)
+
+
+@functools.lru_cache(maxsize=8192)
+def is_clients(key: str) -> bool:
+    """Whether the client writes what stands under this key, so that its words prove nothing."""
+    return _CLIENTS.search(key[:256]) is not None
 
 
 def text(value: object) -> str:
@@ -171,6 +187,12 @@ def path_of(url: str) -> str:
         if cut >= 0:
             url = url[:cut]
     return url or "/"
+
+
+def without_query(url: str) -> str:
+    """The URL up to its query, which is the client's to choose."""
+    cut = url.find("?")
+    return url if cut < 0 else url[:cut]
 
 
 def url(span: Span) -> str:

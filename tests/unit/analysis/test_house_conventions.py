@@ -1,6 +1,5 @@
 """Conventions that people write by hand, in the places where they write them."""
 
-
 import pytest
 from support.draw import judged
 
