@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 from app.analysis.examine import examine
 from app.analysis.reading import Context
-from app.analysis.rulebook import with_house_rules
-from app.analysis.verdict import Verdict
+from app.analysis.rulebook import RuleBook, with_house_rules
+from app.analysis.stated import stated
+from app.analysis.verdict import Decision, Verdict
 from app.settings import AnalysisSettings
 from app.traces.model import Trace
 
 
-def judge_of(settings: AnalysisSettings) -> Callable[[Trace], Verdict]:
+class Judge:
+    """`judge(trace)` is the verdict."""
+
+    def __init__(self, rules: RuleBook, context: Context) -> None:
+        self._rules = rules
+        self._context = context
+
+    def __call__(self, trace: Trace) -> Verdict:
+        return examine(trace, rules=self._rules, context=self._context)
+
+    def stated(self, trace: Trace) -> dict[str, Decision]:
+        """What single spans say they decided, by span id."""
+        return stated(trace, rules=self._rules, context=self._context)
+
+
+def judge_of(settings: AnalysisSettings) -> Judge:
     """The judge that these settings describe. Errors: InvalidInput names file and line of a house rule that is wrong."""
     context = Context(
         known_services=frozenset(settings.known_services), client_address_is_pii=settings.client_address_is_pii
     )  # fmt: skip
-    return functools.partial(examine, rules=with_house_rules(settings.rules_dir), context=context)
+    return Judge(with_house_rules(settings.rules_dir), context)

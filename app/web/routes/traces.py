@@ -94,10 +94,11 @@ async def _opened(request: Request, asked: WhatIsAsked, who: Who, traces: TheTra
 TheTrace = Annotated[Opened, Depends(_opened)]
 
 
-async def _looked(opened: Opened) -> Looked:
+async def _looked(request: Request, opened: Opened) -> Looked:
+    stated = request.app.state.judge.stated
     if len(opened.trace) <= _LARGE:
-        return Looked.at(opened)
-    return await asyncio.to_thread(Looked.at, opened)
+        return Looked.at(opened, stated)
+    return await asyncio.to_thread(Looked.at, opened, stated)
 
 
 # ------------------------------------------------------------------------------------------------------------- uploads
@@ -152,7 +153,7 @@ async def show(
         return RedirectResponse(asked.href(), 303)  # one address for one trace, whatever zeros were left out
     if "fresh" in request.query_params:
         return RedirectResponse(asked.href(), 303)
-    looked = await _looked(opened)
+    looked = await _looked(request, opened)
     kept = await _kept(database, opened.trace.trace_id)
 
     def make() -> Any:
@@ -219,7 +220,7 @@ async def rows(
     to: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Response:
     """A fold, unfolded: spans from `from` to before `to`, at most a window of them."""
-    looked = await _looked(opened)
+    looked = await _looked(request, opened)
     start = asked.start or 0
     found = await asyncio.to_thread(looked.rows, asked, start, to)
     return render.fragment(request, "traces/show.html", "rows", RowsView(asked, found))
@@ -229,7 +230,7 @@ async def rows(
 @router.get("/uploads/{key}/spans/{span_id}", dependencies=[needs(Permission.READ)])
 async def one_span(request: Request, asked: WhatIsAsked, opened: TheTrace, settings: TheSettings, span_id: str) -> Response:
     """A span: as the panel of the trace page for htmx, else as a page of its own."""
-    looked = await _looked(opened)
+    looked = await _looked(request, opened)
     node = opened.trace.by_id.get(span_id.lower()[:64])
     if node is None:
         raise NotFound(f"This trace has no span {span_id[:16]!r}.")

@@ -1,18 +1,28 @@
-"""The hops of a request as a tree, and the one line through them that the page draws.
+"""Hops on the way: each service's part of the request.
 
-A hop is one service's part of the request. The main line runs from the entry to the span the verdict rests on; where it
-rests on none (an allowed request), through the hop that took longest at each step. All other hops are side calls.
+The main line runs from the entry to the span the verdict rests on. Where it rests on none (an allowed request) it follows
+the request itself: from hop to hop the call that handed it on, not the questions asked beside it.
+
+    edge-gateway  POST /orders                 the line: edge-gateway, orders
+      auth.token_validate
+        identity    POST /introspect           a question beside it: asked within a check
+      orders        POST /orders               the request, handed on
+        policy      POST /v1/decide            a question beside it: its answer is a decision
+All other hops are side calls.
 """
 
 from __future__ import annotations
 
-from app.analysis.verdict import Decision, LayerDecision
+from app.analysis.verdict import Decision, Layer, LayerDecision
 from app.traces import semconv
-from app.traces.model import Node, SpanKind
+from app.traces.model import Node, SpanKind, Status
 from app.web import words
+from app.web.views import naming
 from app.web.views.reading import Reading
 
 _SILENT = (Decision.NO_EVIDENCE, Decision.NOT_REACHED)
+_STORES = (Layer.DATABASE, Layer.MESSAGE_BROKER)
+_LOOKED_AT = 2_000  # spans of a hop among which its call to a store is looked for
 
 
 class Hops:
@@ -67,15 +77,48 @@ class Hops:
 
     def decider(self, layer: LayerDecision) -> str:
         """Who decided, by name: itself where it sends spans, else as its caller calls it."""
-        if layer.target:
-            return layer.target
+        apart = self.apart(layer)
+        if apart:
+            return apart
         hop = self.asked(layer)
         if hop is not None:
             return hop.service
         node = self.reading.trace.by_id.get(layer.span_id)
         if node is not None and layer.decision is Decision.UNKNOWN and node.span.kind is SpanKind.CLIENT:
-            return semconv.peer(node.span) or layer.service
+            return naming.called(node.span) or layer.service
         return layer.service
+
+    def apart(self, layer: LayerDecision) -> str:
+        """The name of a decider that sends no spans of its own; "" where the decision is the service's own.
+
+        A store that refused may be known by the failure of its caller's request alone: then the call that failed names it.
+        """
+        node = self.reading.trace.by_id.get(layer.span_id)
+        if layer.target:
+            return layer.target
+        if layer.layer not in _STORES or node is None or semconv.db_system(node.span) or semconv.messaging_system(node.span):
+            return ""
+        call = self.call(layer)
+        if call is not None and (name := naming.called(call.span)):
+            return name
+        return f"{layer.service}’s {words.layer(layer.layer).lower()}" if semconv.method(node.span) else ""
+
+    def call(self, layer: LayerDecision) -> Node | None:
+        """The call to a decider without spans: the span itself, else the last failed call to a store below it."""
+        node = self.reading.trace.by_id.get(layer.span_id)
+        if node is None or node.span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER):
+            return node
+        if layer.layer not in _STORES:
+            return None
+        calls = [
+            below
+            for below in self.reading.trace.nodes[node.index : node.index + _LOOKED_AT]
+            if below.span.kind is SpanKind.CLIENT
+            and semconv.db_system(below.span)
+            and self.near[below.index] is self.near[node.index]
+        ]
+        failed = [call for call in calls if call.span.status is Status.ERROR]
+        return max(failed or calls, key=lambda call: call.end_ns, default=None)
 
     def decisions(self, hop: Node) -> list[LayerDecision]:
         """What was decided within this hop, the loudest first."""
@@ -83,9 +126,23 @@ class Hops:
         return sorted(found, key=lambda layer: words.DECISION_ORDER.index(layer.decision))
 
     def own_decision(self, hop: Node) -> LayerDecision | None:
-        """The decision that speaks for the hop: the loudest it took itself, none that another decider took for it."""
+        """The decision that speaks for the hop: the loudest it took itself, none that another decider took for it.
+
+        A check that only repeats what somebody else was asked does not speak for it: the door that was shut is the other's.
+        """
         own = (layer for layer in self.decisions(hop) if self.decider(layer) == hop.service)
-        return next((layer for layer in own if layer.decision not in _SILENT), None)
+        loud = (layer for layer in own if layer.decision not in _SILENT)
+        return next((layer for layer in loud if layer.span_id not in self.reading.echoes), None)
+
+    def checks(self, hop: Node, decision: Decision) -> list[str]:
+        """The names of the hop's own checks that decided so, in causal order."""
+        reading = self.reading
+        found = [
+            naming.name(node.span)
+            for node in reading.trace.nodes[hop.index + 1 : hop.index + _LOOKED_AT]
+            if node.span.kind is SpanKind.INTERNAL and self.near[node.index] is hop and reading.decision_of(node) is decision
+        ]
+        return list(dict.fromkeys(found))
 
     def side_calls(self, hop: Node) -> list[Node]:
         """Hops called from this one that are not on the main line."""
@@ -98,26 +155,60 @@ class Hops:
             chain += self.below_call(self.reading.chain[-1])[:1]
         if self.reading.verdict.span_id or self.reading.tone == "open":
             return chain or [node for node in (self.reading.entry,) if node is not None]
-        entry = self.reading.entry
         line: list[Node] = []
-        node: Node | None = entry
+        node = self.reading.entry
         while node is not None:
             line.append(node)
-            node = max(self.below.get(node.index, []), key=lambda n: (n.duration_ns, -n.index), default=None)
+            node = self._handed_on(node)
         return line
+
+    def _handed_on(self, hop: Node) -> Node | None:
+        """The hop that this one handed the request on to; None where it answered itself.
+
+        Of several the one that was asked for the same thing, else the one that took longest: the others were waited for.
+        """
+        below = [node for node in self.below.get(hop.index, []) if node.span.kind is not SpanKind.CONSUMER]
+        if hop.span.kind is SpanKind.CONSUMER:
+            below = self.below.get(hop.index, [])
+        onward = [node for node in below if not self._is_question(node, hop)]
+        return max(onward, key=lambda n: (_same_purpose(n, hop), n.duration_ns, -n.index), default=None)
+
+    def _is_question(self, node: Node, caller: Node) -> bool:
+        """Whether this hop was asked whether the request may pass, rather than to serve it."""
+        above = node.parent
+        while above is not None and above is not caller:
+            if above.span.kind is SpanKind.INTERNAL and self.reading.decision_of(above) is not None:
+                return True
+            above = above.parent
+        if _same_purpose(node, caller):
+            return False
+        asked = {span_id for span_id in (node.span.span_id, node.parent.span.span_id if node.parent else "") if span_id}
+        inside = (layer for layer in self.reading.verdict.layers if self.of(layer.span_id) is node or layer.span_id in asked)
+        return any(layer.layer in _ASKED for layer in inside)
+
+
+# Whose answer is a decision, and not the thing that was asked for. A log-in is forwarded to an identity provider as it came.
+_ASKED = (Layer.IDENTITY_PROVIDER, Layer.POLICY_ENGINE, Layer.RATE_LIMITER)
+
+
+def _same_purpose(node: Node, caller: Node) -> bool:
+    """Whether a hop was asked for the same as its caller: the same place, perhaps below another prefix."""
+    here, there = (semconv.route(one.span) or semconv.path(one.span) for one in (node, caller))
+    if not here or not there or semconv.method(node.span) != semconv.method(caller.span):
+        return False
+    return here == there or (here.strip("/") != "" and (here.endswith(there) or there.endswith(here)))
 
 
 def doors_passed(hops: Hops) -> int:
-    """How many different layers let the request through before another refused it."""
+    """How many deciders let the request through before another refused it: those that the path shows with an Allow."""
     reading = hops.reading
     deciding = reading.deciding()
-    shut = (deciding.layer, deciding.service) if deciding is not None else None
     by_id = reading.trace.by_id
     passed = {
-        (layer.layer, layer.service)
+        hops.decider(layer)
         for layer in reading.verdict.layers
         if layer.decision is Decision.ALLOW
         and (node := by_id.get(layer.span_id)) is not None
         and (reading.refused_ns is None or node.start_ns < reading.refused_ns)
     }
-    return len(passed - {shut})
+    return len(passed - {hops.decider(deciding)} if deciding is not None else passed)

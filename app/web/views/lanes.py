@@ -18,6 +18,7 @@ from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
 from app.web import words
+from app.web.views import naming
 from app.web.views.axis import Axis
 from app.web.views.hops import Hops
 from app.web.views.reading import Reading
@@ -113,6 +114,7 @@ class _Lanes:
         self.axis = axis
         self.drafts: dict[tuple[Layer | None, str], _Draft] = {}
         self.lane_of: dict[int, tuple[Layer | None, str]] = {}  # of spans with a place in the picture, by index
+        self.decided_in: tuple[Layer | None, str] | None = None
         self._collect()
         in_order = sorted(self.drafts, key=lambda key: (_is_store(key[0]), self.drafts[key].first_ns))
         self.kept = self._loudest(in_order)
@@ -138,11 +140,16 @@ class _Lanes:
         for node in self.hops.all:
             self._add(node, layer_of.get(node.service), node.service, "")
         for layer in reading.verdict.layers:
-            found = by_id.get(layer.span_id)
-            if found is None:
+            stated = by_id.get(layer.span_id)
+            if stated is None:
                 continue
-            draft = self._add(found, layer.layer, self.hops.decider(layer), self._kind(layer, found))
-            draft.decisions.append(layer)
+            # A decider without spans is drawn where it was called.
+            drawn = (self.hops.call(layer) if self.hops.apart(layer) else None) or stated
+            draft = self._add(drawn, layer.layer, self.hops.decider(layer), self._kind(layer, stated))
+            if layer.span_id not in reading.echoes:
+                draft.decisions.append(layer)
+            if layer is reading.deciding():
+                self.decided_in = (layer.layer, "" if _is_store(layer.layer) else self.hops.decider(layer))
         for effect in reading.verdict.side_effects:
             found = by_id.get(effect.span_id)
             if found is not None and found.index not in self.lane_of:
@@ -150,7 +157,9 @@ class _Lanes:
         for span_id, gap in reading.gaps.items():
             found = by_id[span_id]
             if found.index not in self.lane_of:
-                self._add(found, Layer.EXTERNAL_SERVICE, gap.peer or semconv.peer(found.span), "open" if gap.on_path else "gap")
+                self._add(
+                    found, Layer.EXTERNAL_SERVICE, gap.peer or naming.called(found.span), "open" if gap.on_path else "gap"
+                )
         self._collect_reads()
 
     def _collect_reads(self) -> None:
@@ -188,9 +197,8 @@ class _Lanes:
         if len(keys) <= _LANES:
             return keys
         line = {self.lane_of[node.index] for node in self.hops.line if node.index in self.lane_of}
-        deciding = self.reading.trace.by_id.get(self.reading.verdict.span_id or "")
-        if deciding is not None and deciding.index in self.lane_of:
-            line.add(self.lane_of[deciding.index])
+        if self.decided_in is not None:
+            line.add(self.decided_in)
         ranked = sorted(keys, key=lambda key: (key not in line, not self.drafts[key].decisions))[:_LANES]
         return [key for key in keys if key in ranked]
 
@@ -276,8 +284,12 @@ class _Lanes:
             # A check beside the line: there and back to the hop that asked.
             asked_by = self._row_at(moves, node.start_ns)
             moves += [(node.start_ns, 99, row), (node.end_ns, 100, asked_by if asked_by is not None else home)]
-        if deciding is not None and (row := self._row(deciding)) is not None:
-            moves.append((deciding.start_ns, 101, row))
+        if deciding is not None:
+            layer, decided = self.reading.deciding(), self.row.get(self.decided_in) if self.decided_in is not None else None
+            met = self.hops.call(layer) if layer is not None and self.hops.apart(layer) else None
+            row = decided if decided is not None else self._row(deciding)
+            if row is not None:
+                moves.append(((met or deciding).start_ns, 101, row))
         for ns, _, row in sorted(moves):
             yield ns, row
 
@@ -317,9 +329,9 @@ class _Lanes:
         # The first of a lane's equal decisions stands for its like.
         stated: dict[tuple[object, ...], LayerDecision] = {}
         for layer in self.reading.decisions.values():
-            if layer.decision in order[:4]:
+            if layer.decision in order[:4] and layer.span_id not in self.reading.echoes:
                 own = layer.span_id if layer.span_id == self.reading.verdict.span_id else ""
-                stated.setdefault((layer.layer, layer.service, layer.target, layer.decision, own), layer)
+                stated.setdefault((layer.layer, self.hops.decider(layer), layer.decision, own), layer)
         for layer in sorted(stated.values(), key=lambda layer: order.index(layer.decision))[:_MARKS]:
             node = by_id.get(layer.span_id)
             row = self.row.get((layer.layer, "" if _is_store(layer.layer) else self.hops.decider(layer)))
@@ -361,10 +373,10 @@ def _is_store(layer: Layer | None) -> bool:
 def _store_of(node: Node, kind: EffectKind, target: str) -> tuple[Layer, str]:
     span = node.span
     if semconv.db_system(span) or kind in (EffectKind.DB_WRITE, EffectKind.CACHE_WRITE, EffectKind.AUDIT):
-        return Layer.DATABASE, semconv.peer(span) or semconv.db_namespace(span) or target or node.service
+        return Layer.DATABASE, naming.called(span) or semconv.db_namespace(span) or target or node.service
     if kind is EffectKind.MESSAGE:
         return Layer.MESSAGE_BROKER, semconv.destination(span) or target or node.service
-    return Layer.EXTERNAL_SERVICE, semconv.peer(span) or target or node.service
+    return Layer.EXTERNAL_SERVICE, naming.called(span) or target or node.service
 
 
 def _middle(row: int) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.analysis.verdict import Decision, EffectKind, EffectTime, LayerDecision, Outcome, SideEffect
+from app.analysis.verdict import Decision, EffectKind, EffectTime, FindingKind, LayerDecision, Outcome, SideEffect
 from app.times import format_duration
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
@@ -20,6 +20,7 @@ from app.web.views.rows import status
 _ACROSS = 5  # more steps than this do not fit side by side at 1,200 px and run downwards
 _LONGEST = 9  # hops shown; of a longer line the middle becomes one step that says how many
 _ALSO = 5  # side calls named under a hop
+_CHECKS = 2  # checks of a hop named in its box
 _NOT_REACHED = 3
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -102,6 +103,11 @@ class _Path:
         self.reading = reading
         self.hops = hops
         self.asked = asked
+        self.deciding = reading.deciding()
+        self.apart = hops.apart(self.deciding) if self.deciding is not None else ""
+        self.decided_by = (
+            hops.of(self.deciding.span_id) if self.deciding is not None and not self.apart else None
+        )  # the hop that took the decision itself
         self.effects = self._effects_by_hop()
         self._entry_id = reading.entry.span.span_id if reading.entry is not None else ""
 
@@ -134,13 +140,13 @@ class _Path:
     def _hop(self, hop: Node) -> Step:
         reading = self.reading
         own = self.hops.own_decision(hop)
-        deciding = reading.deciding()
-        decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
+        decides = self.decided_by is hop
         if decides:
-            own = deciding
+            own = self.deciding
         unread = own is not None and own.decision is Decision.UNKNOWN
         is_open = not decides and reading.tone == "open" and (unread or self._may_have_refused(hop, own))
         also = [*self._side_calls(hop), *self._effects(hop)]
+        also += self._unseen(hop, {one.name for one in also})
         return Step(
             kind="decides" if decides and reading.tone in ("deny", "error") else "open" if is_open else "hop",
             layer=self._layer(hop, own),
@@ -159,16 +165,15 @@ class _Path:
 
     def _decider_without_spans(self) -> Iterator[Pair]:
         """A database, a broker, a third party: it decided, and only its caller's span tells."""
-        deciding = self.reading.deciding()
-        if deciding is None or not deciding.target or self.reading.tone not in ("deny", "error"):
+        deciding, tone = self.deciding, self.reading.tone
+        if deciding is None or not self.apart or tone not in ("deny", "error"):
             return
-        node = self.reading.trace.by_id[deciding.span_id]
-        tone = self.reading.tone
-        answered = status(node.span)
+        call = self.hops.call(deciding)
+        answered = status(call.span) if call is not None else ""
         back = _answer(answered, deciding) if answered else self.reading.decided
-        step = Step("decides", words.layer(deciding.layer), deciding.target, deciding.reason, deciding.decision, tone,
+        step = Step("decides", words.layer(deciding.layer), self.apart, deciding.reason, deciding.decision, tone,
                     href=self._href(deciding.span_id))  # fmt: skip
-        yield Pair(Leg("call", naming.call(node.span), back, tone), step)
+        yield Pair(Leg("call", naming.call(call.span) if call is not None else "a call without a span", back, tone), step)
 
     def _missing_hop(self) -> Iterator[Pair]:
         """The hop whose answer would tell."""
@@ -224,21 +229,27 @@ class _Path:
         """Why, by whom it was checked, and what the hop did with the refusal."""
         why = ""
         if own is not None:
-            node = self.reading.trace.by_id.get(own.span_id)
-            why = own.reason or (self.reading.verdict.reason or "" if own is self.reading.deciding() else "")
-            why = why or (naming.name(node.span) if node is not None and node is not hop else "")
+            why = own.reason or (self.reading.verdict.reason or "" if own is self.deciding else "")
+            why = why or self._checks(hop, own)
         if own is not None and own.decision is Decision.UNKNOWN:
             return own.reason or f"answered {status(hop.span) or 'without a status'}; what it decided is not recorded"
         unseen = "Its own check, if any, left no span" if is_open else ""
         return ". ".join(note for note in (why, self.reading.answer(hop), unseen) if note)
 
+    def _checks(self, hop: Node, own: LayerDecision) -> str:
+        """`auth.token_validate, auth.permission_check`: the checks that decided so, by name."""
+        names = self.hops.checks(hop, own.decision)
+        if not names:
+            node = self.reading.trace.by_id.get(own.span_id)
+            return naming.name(node.span) if node is not None and node is not hop else ""
+        rest = len(names) - _CHECKS
+        return ", ".join(names[:_CHECKS]) + (f" and {rest:,} more" if rest > 0 else "")
+
     def _leg(self, hop: Node) -> Leg:
         """From whoever called this hop, into it."""
         answered, tone = status(hop.span), self._back_tone(hop)
-        deciding = self.reading.deciding()
-        decides = deciding is not None and not deciding.target and self.hops.of(deciding.span_id) is hop
-        if decides and deciding is not None and tone:
-            answered = _answer(answered, deciding)
+        if self.decided_by is hop and self.deciding is not None and tone:
+            answered = _answer(answered, self.deciding)
         if hop is self.reading.entry and hop.span.kind is SpanKind.CONSUMER:
             return Leg("call", naming.asked(hop.span))
         return Leg("call", naming.asked(hop.span), answered or "no status", tone)
@@ -271,10 +282,29 @@ class _Path:
             several = f"{len(calls):,} calls" if len(calls) > 1 else ""
             yield Also(service, ", ".join(filter(None, (several, note))), decision, self._href(calls[0].span.span_id))
         drawn = (self.reading.verdict.span_id, self.reading.focus if self.reading.tone == "open" else None)
+        beside = {call.service for call in self.hops.side_calls(hop)}
         for layer in self.hops.decisions(hop):
             name = self.hops.decider(layer)
-            if name != hop.service and layer.span_id not in drawn:
+            if name != hop.service and name not in beside and layer.span_id not in drawn:
                 yield Also(name, layer.reason, layer.decision, self._href(layer.span_id))
+
+    def _unseen(self, hop: Node, named: set[str]) -> Iterator[Also]:
+        """Calls of this hop whose other end is not in the trace, and is not drawn otherwise."""
+        broke = {finding.span_id for finding in self.reading.verdict.findings if finding.kind is FindingKind.FAIL_OPEN}
+        drawn = {self.reading.verdict.span_id, self.reading.focus if self.reading.tone == "open" else None}
+        known = self.reading.trace.by_id
+        for span_id in dict.fromkeys((*self.reading.gaps, *broke)):
+            node = known.get(span_id)
+            if node is None or node.span.kind is not SpanKind.CLIENT or span_id in drawn or self.hops.of(span_id) is not hop:
+                continue
+            gap = self.reading.gap(node)
+            name = gap.peer if gap is not None else naming.called(node.span)
+            if not name or name in named:
+                continue
+            named.add(name)
+            said = [f"answered {answered}" if (answered := status(node.span)) else "no answer seen"]
+            said += ["its span is missing" if gap.missing else "it sends no spans"] if gap is not None else []
+            yield Also(name, ", ".join(said), Decision.ERROR if span_id in broke else None, self._href(span_id))
 
     def _effects(self, hop: Node) -> Iterator[Also]:
         """`shop-db  1 write before, 1 audit record after`"""
@@ -341,6 +371,12 @@ def _lead(reading: Reading, hops: Hops) -> str:
     if outcome is Outcome.INCONCLUSIVE:
         start = f"{through}. " if passed else ""
         return f"{start}Which of the next doors was shut is not recorded."
+    if outcome is Outcome.ALLOWED and reading.failed_open:
+        return (
+            f"{through}, and past a check that could not decide."
+            if passed
+            else "A check could not decide, and the request went on."
+        )
     if outcome is Outcome.ALLOWED:
         return f"{through}." if passed else "The request got its answer; no door is to be seen."
     return "The way of the request, as far as its spans tell."

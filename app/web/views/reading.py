@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.analysis.verdict import (
+    Decision,
     EffectKind,
     EffectTime,
     FindingKind,
@@ -18,9 +19,9 @@ from app.analysis.verdict import (
     Verdict,
 )
 from app.times import format_duration
-from app.traces import semconv
 from app.traces.model import Node, Trace
 from app.web import words
+from app.web.views import naming
 
 # The colour of a verdict, by the names of the style sheet: refused, broke, not known, allowed, or none.
 TONES: dict[Outcome, str] = {
@@ -47,6 +48,7 @@ class Gap:
     peer: str
     sentence: str
     on_path: bool  # the verdict hangs on it
+    missing: bool = True  # it sends spans elsewhere; otherwise it never does
 
 
 class Reading:
@@ -56,11 +58,13 @@ class Reading:
     focus:      the span a reader wants first: the deciding one, the call whose answer is missing, else the entry
     refused_ns: when the refusal was decided (the end of the deciding span), None where nobody refused
     tone:       `deny`, `error`, `open`, `allow`, or "" for a trace without evidence
+    stated:     what single spans decided, by span id: the verdict names one span of each layer, a page shows all
     """
 
-    def __init__(self, trace: Trace, verdict: Verdict) -> None:
+    def __init__(self, trace: Trace, verdict: Verdict, stated: Mapping[str, Decision] | None = None) -> None:
         self.trace = trace
         self.verdict = verdict
+        self.stated: Mapping[str, Decision] = stated or {}
         self.tone = TONES[verdict.outcome]
         self.start_ns = trace.start_ns
         self._once: dict[Hashable, Any] = {}
@@ -76,6 +80,7 @@ class Reading:
         self.refused_ns = self._refused_ns()
         self.chain: tuple[Node, ...] = self._chain()
         self._on_chain = {node.index for node in self.chain}
+        self.echoes = frozenset(self._echoes())
         self._failed_hop, self._failed = self._failing()
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -99,6 +104,13 @@ class Reading:
     @property
     def refuses(self) -> bool:
         return self.tone == "deny"
+
+    @property
+    def failed_open(self) -> bool:
+        """A check denied or broke, and what it guarded went on: calm green would lie."""
+        return self.verdict.outcome is Outcome.ALLOWED and any(
+            finding.kind is FindingKind.FAIL_OPEN for finding in self.verdict.findings
+        )
 
     @property
     def decided(self) -> str:
@@ -126,6 +138,13 @@ class Reading:
         """The decision this span states. Where two spans share one id, it belongs to the one the id is looked up by."""
         found = self.decisions.get(node.span.span_id)
         return found if found is not None and self.trace.by_id.get(node.span.span_id) is node else None
+
+    def decision_of(self, node: Node) -> Decision | None:
+        """What this span decided: in the verdict's words, else as it says itself."""
+        found = self.decision(node)
+        if found is not None:
+            return found.decision
+        return self.stated.get(node.span.span_id) if self.trace.by_id.get(node.span.span_id) is node else None
 
     def effect(self, node: Node) -> SideEffect | None:
         return self.effects.get(node.span.span_id)
@@ -182,8 +201,8 @@ class Reading:
             sentence = _GAPS.get(finding.kind)
             if sentence and finding.span_id in self.trace.by_id:
                 open_one = self.tone == "open" and (finding.span_id in weighed or not weighed)
-                peer = semconv.peer(self.trace.by_id[finding.span_id].span) or finding.service
-                yield finding.span_id, Gap(peer, sentence, open_one)
+                peer = naming.called(self.trace.by_id[finding.span_id].span) or finding.service
+                yield finding.span_id, Gap(peer, sentence, open_one, finding.kind is FindingKind.MISSING_HOP)
 
     def _focus(self) -> str:
         verdict, known = self.verdict, self.trace.by_id
@@ -212,6 +231,14 @@ class Reading:
             return ()
         return (*reversed(list(node.ancestors())), node)
 
+    def _echoes(self) -> Iterator[str]:
+        """Spans that only repeat what was decided below them: a check of the service that asked, a status of the entry."""
+        if self.tone in ("deny", "error") and self.verdict.span_id:
+            for node in self.chain[:-1]:
+                found = self.decision(node)
+                if found is not None and found.decision in (Decision.DENY, Decision.ERROR):
+                    yield node.span.span_id
+
     def _failing(self) -> tuple[Node | None, str]:
         """The hop whose call broke, and what it made of that."""
         kinds = {finding.kind for finding in self.verdict.findings}
@@ -237,5 +264,5 @@ def _weighs(ground: Ground) -> bool:
 
 def where(effect: SideEffect, node: Node) -> str:
     """The store, topic or service that was changed, rather than the table in it."""
-    peer = "" if effect.kind is EffectKind.MESSAGE else semconv.peer(node.span)
+    peer = "" if effect.kind is EffectKind.MESSAGE else naming.called(node.span)
     return peer or effect.target or effect.service

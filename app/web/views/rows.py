@@ -158,19 +158,19 @@ class Rows:
     def _saying(self, node: Node) -> _Saying:
         """What the span did, by rank: it decided, it passed a refusal on, it stated a decision, it changed something."""
         reading = self.reading
-        decision = reading.decision(node)
+        decision = reading.decision_of(node)
         if reading.is_deciding(node):
-            chip = decision.decision if decision is not None else _CHIPS.get(reading.tone)
+            chip = decision if decision is not None else _CHIPS.get(reading.tone)
             return _Saying(reading.tone or "plain", decision=chip, decides=True)
         answer = reading.answer(node)
         if answer:
             return _Saying(_RELAYS.get(reading.tone, "plain"), text=answer, tone=reading.tone)
         if decision is not None:
-            bar = _BARS.get(decision.decision, "plain")
+            bar = _BARS.get(decision, "plain")
             if reading.tone == "open" and node.span.span_id == reading.focus:
-                return _Saying(bar, decision=decision.decision, decides=True)
+                return _Saying(bar, decision=decision, decides=True)
             # Filled red is kept for the span to look at; another denial is tinted as a relay is.
-            return _Saying("relay" if bar == "deny" else bar, decision=decision.decision)
+            return _Saying("relay" if bar == "deny" else bar, decision=decision)
         effect = reading.effect(node)
         if effect is not None:
             bar = "audit" if effect.kind is EffectKind.AUDIT else "effect"
@@ -212,9 +212,7 @@ class _Stretch:
     def of(cls, reading: Reading, start: int, end: int) -> _Stretch:
         nodes = reading.trace.nodes[start:end]
         services = {node.span.resource.service for node in nodes}
-        by_id = reading.trace.by_id
-        inside = [d.decision for i, d in reading.decisions.items() if i in by_id and start <= by_id[i].index < end]
-        worst = words.worst(inside)
+        worst = words.worst([said for node in nodes if (said := reading.decision_of(node)) is not None])
         return cls(
             count=len(nodes),
             depth=min(node.depth for node in nodes),

@@ -166,14 +166,13 @@ def span_view(reading: Reading, node: Node, asked: Asked, hidden: Sensitive | No
     """A span of a trace, for the panel or for its own page."""
     span = node.span
     hidden = hidden or sensitive(node)
-    decision = reading.decision(node)
     parent = node.parent
     return SpanView(
         span_id=span.span_id,
         name=naming.name(span),
         service=node.service,
         kind=_KINDS[span.kind],
-        decision=decision.decision if decision is not None else None,
+        decision=reading.decision_of(node),
         says=reading.answer(node),
         tone=reading.tone,
         started=_started(node.start_ns - reading.start_ns),
@@ -293,7 +292,7 @@ def _took(node: Node) -> str:
     longest = max(node.children, key=lambda child: child.duration_ns, default=None)
     if longest is None or longest.duration_ns * 2 < node.duration_ns or longest.duration_ns > node.duration_ns:
         return whole
-    where = longest.service if longest.service != node.service else semconv.peer(longest.span) or naming.name(longest.span)
+    where = longest.service if longest.service != node.service else naming.called(longest.span) or naming.name(longest.span)
     return f"{whole}, {format_duration(longest.duration_ns)} of them in {where}"
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
+from app.analysis.verdict import Decision
 from app.errors import NotFound, SourceError
 from app.investigation.opened import Opened
 from app.settings import GrafanaSettings
 from app.sources.values import SourceHealth
 from app.times import MILLISECOND, MINUTE, format_duration
-from app.traces.model import Node
+from app.traces.model import Node, Trace
 from app.web.uploads import Origin
 from app.web.views import naming
 from app.web.views.asked import Asked
@@ -29,6 +32,9 @@ from app.web.views.waterfall import Waterfall, services, unfolded, waterfall
 
 _SERVICES = 60  # choices of the service filter
 _LONGEST_SERVICE = 300
+_STATED = 20_000  # spans from which on only the verdict's own decisions are shown: reading all of them takes seconds
+
+Stated: TypeAlias = Callable[[Trace], Mapping[str, Decision]]
 
 
 @dataclass(frozen=True)
@@ -121,9 +127,10 @@ class TraceView:
 class Looked:
     """A trace looked at: its reading, hops, clock and lanes, worked out once and kept with the trace."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, stated: Stated | None = None) -> None:
         self.opened = opened
-        self.reading = Reading(opened.trace, opened.verdict)
+        of_spans = stated(opened.trace) if stated is not None and len(opened.trace) <= _STATED else {}
+        self.reading = Reading(opened.trace, opened.verdict, of_spans)
         self.hops = Hops(self.reading)
         self.axis = Axis.of(opened.trace)
         self.services = services(opened.trace)
@@ -131,8 +138,9 @@ class Looked:
         self.lanes = lanes(self.reading, self.hops, self.axis)
 
     @classmethod
-    def at(cls, opened: Opened) -> Looked:
-        return opened.derived("looked", lambda: cls(opened))
+    def at(cls, opened: Opened, stated: Stated | None = None) -> Looked:
+        """stated: what single spans say they decided, for the checks that the verdict does not name."""
+        return opened.derived("looked", lambda: cls(opened, stated))
 
     def chosen(self, asked: Asked) -> Node | None:
         """The span to show in the panel: the one asked for, else the one the verdict rests on."""
