@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from operator import attrgetter
 
 from app.errors import NotATrace
 from app.times import MILLISECOND, Nanos, format_duration
+from app.traces import garbage
 from app.traces.model import Defect, DefectKind, Node, Resource, Span, SpanKind, Trace
 from app.traces.otlp import Decoded
 
 _LISTED = 100  # span ids named per defect; `count` has the whole number
 _SLACK_NS = MILLISECOND  # clocks of one host, and SDKs that round to milliseconds, differ by this much
+_START = attrgetter("start_ns")
 
 
 def build(decoded: Decoded) -> Trace:
@@ -26,15 +30,20 @@ def build(decoded: Decoded) -> Trace:
     """
     if not decoded.spans:
         raise NotATrace("This is not a trace: it holds no spans.")
+    with garbage.left():
+        return _built(decoded)
+
+
+def _built(decoded: Decoded) -> Trace:
     defects: list[Defect] = []
     trace_id, spans = _one_trace(decoded.spans, defects)
-    nodes = _without_duplicates(spans, defects)
+    nodes = [Node(span) for span in _without_duplicates(spans, defects)]
     _link(nodes, defects)
     _cut_cycles(nodes, defects)
     _note_times(nodes, defects)
     roots = _roots(nodes, defects)
-    _correct_clocks(roots, defects)
-    ordered = _order(roots)
+    moved = _correct_clocks(roots, defects)
+    ordered = _order(roots, moved=moved)
     _note_losses(ordered, decoded, defects)
     return Trace(trace_id, ordered, roots, tuple(defects), partial=decoded.partial, partial_note=decoded.note)
 
@@ -60,8 +69,10 @@ def _one_trace(spans: list[Span], defects: list[Defect]) -> tuple[str, list[Span
     return trace_id, [span for span in spans if span.trace_id == trace_id]
 
 
-def _without_duplicates(spans: list[Span], defects: list[Defect]) -> list[Node]:
-    """One node per (span id, kind), as Tempo counts them: a client and a server span may share an id (Zipkin style)."""
+def _without_duplicates(spans: list[Span], defects: list[Defect]) -> list[Span]:
+    """One span per (id, kind), as Tempo counts them: a client and a server span may share an id (Zipkin style)."""
+    if len({span.span_id for span in spans}) == len(spans):
+        return spans
     kept: dict[tuple[str, SpanKind], Span] = {}
     doubled: list[str] = []
     for span in spans:
@@ -76,7 +87,7 @@ def _without_duplicates(spans: list[Span], defects: list[Defect]) -> list[Node]:
     if doubled:
         detail = f"{_several(len(doubled), 'span was', 'spans were')} delivered more than once; the fullest copy is kept."
         defects.append(_defect(DefectKind.DUPLICATE_SPANS, detail, doubled, len(doubled)))
-    return [Node(span) for span in kept.values()]
+    return list(kept.values())
 
 
 def _fullness(span: Span) -> tuple[int, int]:
@@ -85,27 +96,20 @@ def _fullness(span: Span) -> tuple[int, int]:
 
 
 def _link(nodes: list[Node], defects: list[Defect]) -> None:
-    by_id: dict[str, Node] = {}
-    shared: dict[str, list[Node]] = {}
-    for node in nodes:
-        first = by_id.setdefault(node.span.span_id, node)
-        if first is not node:
-            shared.setdefault(node.span.span_id, [first]).append(node)
-    for twins in shared.values():
-        twins.sort(key=lambda n: n.span.kind)
+    by_id = {node.span.span_id: node for node in nodes}
+    shared = _shared(nodes) if len(by_id) < len(nodes) else {}
     lost: list[str] = []
     for node in nodes:
         span = node.span
-        twins = shared.get(span.span_id, [])
-        if twins and span.kind is SpanKind.SERVER:
+        parent_id = span.parent_id
+        if shared and span.kind is SpanKind.SERVER and span.span_id in shared:
             # Of the spans that share an id the server's hangs below the client's, whatever its parent id says.
-            node.parent = next((twin for twin in twins if twin.span.kind is SpanKind.CLIENT), None)
+            node.parent = next((twin for twin in shared[span.span_id] if twin.span.kind is SpanKind.CLIENT), None)
             if node.parent is not None:
                 continue
-        if not span.parent_id:
+        if not parent_id:
             continue
-        choice = shared.get(span.parent_id)
-        parent = _parent_among(choice, span) if choice else by_id.get(span.parent_id)
+        parent = _parent_among(shared[parent_id], span) if parent_id in shared else by_id.get(parent_id)
         if parent is None:
             node.lost_parent = True
             lost.append(span.span_id)
@@ -114,6 +118,14 @@ def _link(nodes: list[Node], defects: list[Defect]) -> None:
     if lost:
         detail = f"{_several(len(lost), 'span names', 'spans name')} a parent that is not in the trace."
         defects.append(_defect(DefectKind.ORPHAN_SPANS, detail, lost, len(lost)))
+
+
+def _shared(nodes: list[Node]) -> dict[str, list[Node]]:
+    """The ids that several spans have, with those spans by kind."""
+    by_id: dict[str, list[Node]] = {}
+    for node in nodes:
+        by_id.setdefault(node.span.span_id, []).append(node)
+    return {span_id: sorted(twins, key=lambda n: n.span.kind) for span_id, twins in by_id.items() if len(twins) > 1}
 
 
 def _parent_among(choice: list[Node], child: Span) -> Node:
@@ -153,6 +165,13 @@ def _by_start(node: Node) -> tuple[int, int, str, SpanKind]:
     return node.start_ns, node.end_ns, node.span.span_id, node.span.kind
 
 
+def _sort(siblings: list[Node]) -> None:
+    """By start; the rest of the order is looked at only where two start together."""
+    siblings.sort(key=_START)
+    if any(one.start_ns == next_.start_ns for one, next_ in pairwise(siblings)):
+        siblings.sort(key=_by_start)
+
+
 def _note_times(nodes: list[Node], defects: list[Defect]) -> None:
     broken = [n.span.span_id for n in nodes if _times_broken(n.span)]
     if broken:
@@ -170,7 +189,7 @@ def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
             node.parent.children.append(node)
     for node in nodes:
         if len(node.children) > 1:  # clocks are learned in this order, which must not be the order of arrival
-            node.children.sort(key=_by_start)
+            _sort(node.children)
     # The entry first: a whole root before one whose parent is missing, then the earliest with a credible time.
     roots = [node for node in nodes if node.parent is None]
     roots.sort(key=lambda n: (n.lost_parent, not n.span.start_ns, *_by_start(n)))
@@ -184,8 +203,8 @@ def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
 # ------------------------------------------------------------------------------------------------------------ clocks
 
 
-def _correct_clocks(roots: list[Node], defects: list[Defect]) -> None:
-    """Shift what another host's clock put outside its parent.
+def _correct_clocks(roots: list[Node], defects: list[Defect]) -> bool:
+    """Shift what another host's clock put outside its parent; True where any span was moved.
 
     One offset per resource, learned where a call crosses from one to another:
 
@@ -195,30 +214,37 @@ def _correct_clocks(roots: list[Node], defects: list[Defect]) -> None:
     """
     offsets: dict[Resource, int] = {}
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    moved = False
     queue = deque(roots)
     for root in roots:
         offsets.setdefault(root.span.resource, 0)
     while queue:
         node = queue.popleft()
-        queue.extend(node.children)
-        parent = node.parent
+        if node.children:
+            queue.extend(node.children)
+        span, parent = node.span, node.parent
+        resource = span.resource
         if parent is None:
-            node.shift_ns = offsets[node.span.resource]
-        elif node.span.resource is parent.span.resource:
-            node.shift_ns = parent.shift_ns
+            shift = offsets[resource]
+        elif resource is parent.span.resource:
+            shift = parent.shift_ns
         else:
-            known = offsets.get(node.span.resource, 0)
-            node.shift_ns = _shift(parent, node, known)
-            offsets.setdefault(node.span.resource, node.shift_ns)
-            if node.shift_ns:
+            shift = offsets.get(resource, 0)
+            if span.start_ns + shift < parent.start_ns or span.end_ns + shift > parent.end_ns:
+                shift = _shift(parent, node, shift)
+            offsets.setdefault(resource, shift)
+            if shift:
                 # Named against the nearest caller whose clock was left alone, which is what the shift is relative to.
                 sound = next((n.service for n in node.ancestors() if not n.shift_ns), parent.service)
-                found.setdefault((sound, node.service), []).append((node.shift_ns, node.span.span_id))
-        if node.shift_ns:
-            node.start_ns += node.shift_ns
-            node.end_ns += node.shift_ns
-        if parent is not None and not node.span.start_ns:
+                found.setdefault((sound, node.service), []).append((shift, span.span_id))
+        if shift:
+            moved = True
+            node.shift_ns = shift
+            node.start_ns += shift
+            node.end_ns += shift
+        if parent is not None and not span.start_ns:
             # A start of zero says nothing; its parent's start is the earliest it can have been.
+            moved = True
             node.start_ns = parent.start_ns
             node.end_ns = max(node.end_ns, node.start_ns)
     for (caller, callee), shifts in found.items():
@@ -226,10 +252,11 @@ def _correct_clocks(roots: list[Node], defects: list[Defect]) -> None:
         ahead = "ahead of" if worst < 0 else "behind"
         detail = f"The clock of {callee} is {format_duration(abs(worst))} {ahead} that of {caller}; times are corrected here."
         defects.append(_defect(DefectKind.CLOCK_SKEW, detail, [s[1] for s in shifts], len(shifts), -worst))
+    return moved
 
 
 def _shift(parent: Node, child: Node, known: int) -> int:
-    """The shift for a child from another resource: the known one while it is possible, else the least surprising."""
+    """The shift for a child that lies outside its parent: the known one while it is possible, else the least surprising."""
     if _times_broken(parent.span) or _times_broken(child.span):
         return known
     earliest = parent.start_ns - child.span.start_ns  # a smaller shift starts the child before its cause
@@ -247,7 +274,8 @@ def _shift(parent: Node, child: Node, known: int) -> int:
     return known
 
 
-def _order(roots: Sequence[Node]) -> list[Node]:
+def _order(roots: Sequence[Node], *, moved: bool) -> list[Node]:
+    """Parents before children. Siblings have been sorted by their own clocks; where any was corrected, once more."""
     ordered: list[Node] = []
     stack = list(reversed(roots))
     while stack:
@@ -256,8 +284,8 @@ def _order(roots: Sequence[Node]) -> list[Node]:
         node.depth = node.parent.depth + 1 if node.parent is not None else 0
         ordered.append(node)
         if node.children:
-            if len(node.children) > 1:
-                node.children.sort(key=_by_start)
+            if moved and len(node.children) > 1:
+                _sort(node.children)
             stack.extend(reversed(node.children))
     return ordered
 

@@ -143,7 +143,7 @@ class Node:
         self.parent: Node | None = None
         self.children: list[Node] = []
         self.start_ns: int = span.start_ns
-        self.end_ns: int = max(span.start_ns, span.end_ns)
+        self.end_ns: int = span.end_ns if span.end_ns > span.start_ns else span.start_ns
         self.shift_ns: int = 0
         self.depth: int = 0
         self.index: int = 0
@@ -195,10 +195,10 @@ class Trace:
         self.defects = defects
         self.partial = partial
         self.partial_note = partial_note
-        self.by_id: dict[str, Node] = {}
-        for node in nodes:
-            if node.span.span_id not in self.by_id or node.span.kind is SpanKind.SERVER:
-                self.by_id[node.span.span_id] = node
+        self.by_id: dict[str, Node] = {node.span.span_id: node for node in nodes}
+        if len(self.by_id) < len(nodes):
+            self.by_id.update((node.span.span_id, node) for node in reversed(nodes))
+            self.by_id.update((node.span.span_id, node) for node in nodes if node.span.kind is SpanKind.SERVER)
 
     def __len__(self) -> int:
         return len(self.nodes)
