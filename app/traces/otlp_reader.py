@@ -13,6 +13,7 @@ from app.traces.model import Attributes, Resource, Scope, Span, SpanKind, Status
 UNKNOWN_SERVICE = "unknown_service"  # what the specification calls a resource without service.name
 NOTHING: Attributes = {}
 MAX_TIME = 2**63 - 1
+_HEX, _ZEROS = "0123456789abcdef", "0" * 16
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -74,7 +75,8 @@ class Reader:
             return ""
         found = self.span_ids.get(text)
         if found is None:
-            found = self.span_ids[text] = id_or_none(text, 16) or ""
+            plain = len(text) == 16 and not text.strip(_HEX) and text != _ZEROS  # nearly all, and then text and id are one
+            found = self.span_ids[text] = text if plain else id_or_none(text, 16) or ""
         return found
 
 
