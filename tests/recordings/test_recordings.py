@@ -14,10 +14,23 @@ from app.cli.explain import judge
 
 HERE = Path(__file__).parent
 LABELS = [
-    pytest.param(family.parent.name, label, id=f"{family.parent.name}-{label['name']}")
+    (family.parent.name, label)
     for family in sorted(HERE.glob("*/labels.json"))
     for label in json.loads(family.read_text(encoding="utf-8"))
 ]
+
+
+def judged(*, strict: bool) -> list:
+    """Each label; where Clew is known to be wrong, the label gives the reason as `unmended` and the test has to fail."""
+    return [
+        pytest.param(
+            family,
+            label,
+            id=f"{family}-{label['name']}",
+            marks=[pytest.mark.xfail(strict=strict, reason=label["unmended"])] if "unmended" in label else [],
+        )
+        for family, label in LABELS
+    ]
 
 
 @functools.cache
@@ -25,12 +38,13 @@ def verdict_on(family, name) -> dict:
     return json.loads(msgspec.json.encode(judge((HERE / family / "traces" / f"{name}.json").read_bytes())))
 
 
-@pytest.mark.parametrize(("family", "label"), LABELS)
+@pytest.mark.parametrize(("family", "label"), judged(strict=True))
 def test_the_label_agrees(family, label):
     assert [sentence for _, sentence in disagreements(label, verdict_on(family, label["name"]))] == []
 
 
-@pytest.mark.parametrize(("family", "label"), LABELS)
+# Not every wrong verdict is called high: those that are not pass here.
+@pytest.mark.parametrize(("family", "label"), judged(strict=False))
 def test_no_high_confidence_is_wrong(family, label):
     got = verdict_on(family, label["name"])
     assert got["confidence"] != "high" or not [s for field, s in disagreements(label, got) if field in CORE]

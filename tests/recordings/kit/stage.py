@@ -91,6 +91,7 @@ class Stage:
         self._show = show
         self._backend = backend
         self._running: list[Service] = []
+        self._stores: dict[str, str] = {}
 
     @property
     def otlp(self) -> str:
@@ -124,6 +125,10 @@ class Stage:
         self._running.append(service)
         service.port = self._port_of(process, name, port)
         return service
+
+    def uses(self, versions: Mapping[str, str]) -> None:
+        """Versions of what the play runs beside its services, for the labels."""
+        self._stores |= versions
 
     def stop(self, service: Service) -> None:
         """End a service before the play does: what calls it finds nobody there."""
@@ -170,7 +175,7 @@ class Stage:
             raise RuntimeError(f"{name}: {len(text)} bytes are too many for a recording.")
         (self._family / "traces").mkdir(exist_ok=True)
         (self._family / "traces" / f"{name}.json").write_text(text, encoding="utf-8")
-        used: dict[str, str] = {}
+        used = dict(self._stores)
         for service in self._running:
             used |= service.versions
         self.labels.append({"name": name, "play": self._play, **_label(name, document, label), "why": why, "versions": used})

@@ -35,10 +35,16 @@ class Store:
 
     def freeze(self) -> None:
         """It keeps its connections and answers nothing."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # PostgreSQL answers each connection in a process, and a session, of its own.
+        own = self.process.pid
+        for pid in (own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())):
+            os.kill(pid, number)
 
 
 @contextlib.contextmanager
