@@ -261,6 +261,10 @@ def conflicts(judgement: Judgement, named: Named | None) -> tuple[str, ...]:
     origin = judgement.origin
     if origin is None or named is None or not judgement.refused:
         return tuple(out)
+    if origin.spoke is not None and origin.spoke.against:
+        key = origin.spoke.against
+        value = _short(semconv.text(origin.node.span.attributes.get(key)))
+        out.append(f"The same span says the opposite: {key} = {value!r}.")
     if origin.signal is not None and origin.spoke is None and origin.is_hop:
         out.append(f"{origin.node.service} says on {origin.node.span.name!r} that it allowed, and answered a refusal.")
     elif named.evidence == "protocol" and origin.way is Way.OWN:

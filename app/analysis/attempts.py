@@ -122,7 +122,21 @@ def _equal(a: Account, b: Account) -> bool:
         return semconv.peer(x) == semconv.peer(y) and (
             semconv.method(x) == semconv.method(y) and (semconv.route(x) or shape(x)) == (semconv.route(y) or shape(y))
         )
-    return x.name == y.name
+    return x.name == y.name and not _differ(a, b)
+
+
+def _differ(a: Account, b: Account) -> bool:
+    """Whether two checks of one name asked different things: other words for why, of something else."""
+    why = [_worn(statements.reason_text(step.reading, step.node, step.signal)) for step in (a, b)]
+    if not all(why) or why[0] == why[1]:
+        return False
+    things = [_worn(_resource(step)) for step in (a, b)]
+    return not all(things) or things[0] != things[1]
+
+
+def _worn(text: str) -> str:
+    """Words with numbers and ids made alike."""
+    return " ".join("*" if any(c.isdigit() for c in word) else word for word in text[:256].replace("/", " / ").split())
 
 
 def shape(span: Span) -> str:

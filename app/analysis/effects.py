@@ -96,18 +96,18 @@ def _change(span: Span) -> Change | None:
     system = semconv.db_system(span)
     if system:
         return _database(span, system)
+    rpc = semconv.rpc_system(span)
+    if rpc == "aws-api" and span.kind == SpanKind.CLIENT:
+        return _cloud(span)  # some name the queue's system as well, but no operation
     if semconv.messaging_system(span) or span.kind == SpanKind.PRODUCER:
         return _message(span)
-    rpc = semconv.rpc_system(span)
-    if rpc == "aws-api":
-        return _cloud(span)
     if span.kind == SpanKind.CLIENT and semconv.method(span):
         return _http(span)
     if rpc and span.kind == SpanKind.CLIENT:
         return _rpc(span)
     if words().file_writes.search(span.name[:64]):
         return Change(EffectKind.OBJECT_WRITE, span.name[:200], "write")
-    return None
+    return _mail(span) if span.kind == SpanKind.CLIENT else None
 
 
 # ---------------------------------------------------------------------------------------------------------- databases
@@ -240,6 +240,19 @@ def _http(span: Span) -> Change | None:
     if known.object_hosts.search(host):
         return Change(EffectKind.OBJECT_WRITE, target[:200], method)
     return Change(EffectKind.HTTP_WRITE, target[:200], method)
+
+
+_MAIL_PORTS = frozenset({25, 465, 587, 2525})
+
+
+def _mail(span: Span) -> Change | None:
+    """A mail handed to its server by SMTP; connecting and logging in there sends nothing yet."""
+    known = words()
+    host = semconv.peer(span)
+    port = semconv.number(semconv.first(span.attributes, ("server.port", "net.peer.port")))
+    if not (known.smtp_names.search(span.name[:128]) or known.smtp_hosts.search(host) or port in _MAIL_PORTS):
+        return None
+    return None if known.smtp_talk.search(span.name[:128]) else Change(EffectKind.MAIL, (host or span.name)[:200], "send")
 
 
 def _rpc(span: Span) -> Change | None:

@@ -13,7 +13,8 @@ _MOST = 50
 def find(reading: Reading) -> Node:
     """The entry: the first root, or the one server span that a client's own root leads to."""
     roots = [root for root in reading.trace.roots if root.index not in reading.joined]
-    whole = [root for root in roots if not root.lost_parent]
+    begun = [root for root in roots if not _is_linked(reading, root)] or roots
+    whole = [root for root in begun if not root.lost_parent]
     for candidates in (whole, roots):
         for root in candidates:
             if root.span.kind in _REQUESTS:
@@ -25,6 +26,14 @@ def find(reading: Reading) -> Node:
         if candidates:
             return candidates[0]
     return roots[0]
+
+
+def _is_linked(reading: Reading, root: Node) -> bool:
+    """Whether the root took up work that another span of this trace had sent; its clock may say that it came first."""
+    by_id = reading.trace.by_id
+    return root.span.kind == SpanKind.CONSUMER and any(
+        (sent := by_id.get(link.span_id)) is not None and reading.root_of(sent) is not root for link in root.span.links[:50]
+    )
 
 
 def others(reading: Reading, entry: Node) -> list[Node]:

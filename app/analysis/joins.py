@@ -29,7 +29,6 @@ def join(reading: Reading) -> list[Node]:
     entry, others = roots[0], roots[1:_MOST]
     calls = _Calls(reading)
     hops = _Hops(reading, entry)
-    tree = _trees(reading)
     placed = []
     for root in others:
         if root.span.kind is SpanKind.SERVER:
@@ -38,7 +37,7 @@ def join(reading: Reading) -> list[Node]:
             home = calls.of_lost_server(root) if root.lost_parent and root.span.kind is not SpanKind.CONSUMER else None
         if home is None and root.lost_parent:
             home = hops.fitting(root)
-        if home is None or _top(reading, tree, home) is root:
+        if home is None or _top(reading, home) is root:
             continue  # hanging it there would close a circle
         reading.adopt(home, root)
         calls.take(home, root)
@@ -46,19 +45,11 @@ def join(reading: Reading) -> list[Node]:
     return placed
 
 
-def _trees(reading: Reading) -> list[Node]:
-    """Index to the root of the tree that a span stands in."""
-    tree: list[Node] = []
-    for node in reading.trace.nodes:  # parents before children
-        tree.append(node if node.parent is None else tree[node.parent.index])
-    return tree
-
-
-def _top(reading: Reading, tree: list[Node], node: Node) -> Node:
+def _top(reading: Reading, node: Node) -> Node:
     """The root above a span, over the joins made so far."""
-    root = tree[node.index]
+    root = reading.root_of(node)
     while (parent := reading.joined.get(root.index)) is not None:
-        root = tree[parent.index]
+        root = reading.root_of(parent)
     return root
 
 

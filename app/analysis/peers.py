@@ -20,7 +20,8 @@ class Peer(enum.Enum):
     SERVICE = "service"  # another service, about which nothing more is known
     POLICY = "policy"  # asked for a decision
     IDENTITY = "identity"  # login, tokens, sessions
-    KEYS = "keys"  # a download of keys or configuration: it cannot refuse a request
+    KEYS = "keys"  # a download of keys: it cannot refuse a request
+    CONFIGURATION = "configuration"  # no more can a service's own settings
     LIMITER = "limiter"
     DATABASE = "database"
     BROKER = "broker"
@@ -67,27 +68,58 @@ _NOT_A_POLICY_ENGINE = _words("insurance insurances claims return returns refund
 _NOT_A_GATEWAY = _words("""
     payment payments sms mail email notification notifications iot message messaging data
 """)
+# What may follow the word that says what a service is: auth-service, gateway-eu-west, policy-decision-point, opa-sidecar.
+_FILLERS = _words("""
+    service svc server api app application engine manager provider backend frontend controller node cluster platform system
+    core hub center centre agent sidecar router layer tier point decision checker validator verifier issuer enforcer guard
+    web ui portal page front public internal external private grpc http rest prod production staging stage dev test qa
+    main primary secondary blue green canary eu us uk ap emea apac west east north south central global local dp cp
+    plane tunnel pod docker container v ingress egress filter plugin dataplane store
+""")
+# Words that are the things of a business as often as the work of an engine.
+_THINGS = _words("policy policies permission permissions entitlement entitlements acl acls")
+_CONFIGURATION = _words("config configs configserver configuration configurations")
 
 _SPLIT = re2.compile(r"[^a-z0-9]+")
 
 
 @functools.lru_cache(maxsize=4096)
 def name_role(service: str) -> NameRole | None:
-    """What a service's or host's name suggests; of a dotted name only the first label speaks."""
+    """What a service's or host's name suggests; of a dotted name only the first label speaks.
+
+    Names are built like other words, with what a thing is at the end: city-gateway is a gateway, edge-cache a cache.
+    """
     lowered = service[:256].lower()
     label = lowered.split(".", 1)[0]
     words = frozenset(word for word in _SPLIT.split(label) if word)
-    if words & _WAF:
+    head = _head(label)
+    if head & _WAF:
         return NameRole.WAF
-    if words & _LIMITER or {"rate", "limit"} <= words:
+    if head & _LIMITER or head & {"limit", "limiting"}:
         return NameRole.LIMITER
-    if words & _GATEWAY and not words & _NOT_A_GATEWAY:
+    if head & _GATEWAY and not words & _NOT_A_GATEWAY:
         return NameRole.GATEWAY
-    if (words & _POLICY and not words & _NOT_A_POLICY_ENGINE) or {"access", "control"} <= words:
+    if (head & _POLICY and not words & _NOT_A_POLICY_ENGINE) or ("control" in head and "access" in words):
         return NameRole.POLICY
-    if words & _IDENTITY or _PUBLIC_IDENTITY.search(lowered):
+    if head & _IDENTITY or _PUBLIC_IDENTITY.search(lowered):
         return NameRole.IDENTITY
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _head(label: str) -> frozenset[str]:
+    """The last word of a name that says what it is, and the fillers after it, which may say it as well."""
+    found = []
+    for word in reversed([word for word in _SPLIT.split(label) if word]):
+        found.append(word)
+        if not (word in _FILLERS or any(c.isdigit() for c in word)) or word in _IDENTITY | _GATEWAY:
+            break
+    return frozenset(found)
+
+
+def is_thing(service: str) -> bool:
+    """Whether a name that suggests an engine may as well be that of a business's own things: policies, permissions."""
+    return bool(_head(service[:256].lower().split(".", 1)[0]) & _THINGS)
 
 
 _PUBLIC_IDENTITY = re2.compile(
@@ -154,14 +186,22 @@ def of_call(span: Span) -> Peer:
     by_path = of_target(semconv.path(span), rpc_name(span) or span.name)
     if by_path is not None:
         return by_path
-    role = name_role(semconv.peer(span))
-    if role is NameRole.POLICY:
+    peer = semconv.peer(span)
+    role = name_role(peer)
+    if role is NameRole.POLICY and not (is_thing(peer) and _was_refused_a_thing(span)):
         return Peer.POLICY
     if role is NameRole.IDENTITY:
         return Peer.IDENTITY
     if role is NameRole.LIMITER:
         return Peer.LIMITER
+    if role is None and semconv.method(span) == "GET" and _head(peer.lower().split(".", 1)[0]) & _CONFIGURATION:
+        return Peer.CONFIGURATION
     return Peer.SERVICE
+
+
+def _was_refused_a_thing(span: Span) -> bool:
+    """Whether the call was for something at a path of its own and was refused it; engines say no in a good answer."""
+    return bool(semconv.path(span)) and semconv.http_status(span) in (401, 403)
 
 
 def rpc_name(span: Span) -> str:

@@ -68,6 +68,7 @@ class Reading:
         self.outgoing: list[Node] = []
         self.keysets: list[Keyset] = [keysets.of(node.span.attributes) for node in trace.nodes]
         self._adopted: dict[int, list[Node]] = {}
+        self._roots: list[Node] | None = None
         self._answers: list[Answer | None] = [None] * len(trace.nodes)
 
     # ------------------------------------------------------------------------------------------------------ the tree
@@ -79,6 +80,14 @@ class Reading:
 
     def parent(self, node: Node) -> Node | None:
         return node.parent if node.parent is not None else self.joined.get(node.index)
+
+    def root_of(self, node: Node) -> Node:
+        """The root of the tree that the span was sent in, guessed links left aside."""
+        if self._roots is None:
+            self._roots = []
+            for each in self.trace.nodes:  # parents before children
+                self._roots.append(each if each.parent is None else self._roots[each.parent.index])
+        return self._roots[node.index]
 
     def ancestors(self, node: Node) -> Iterator[Node]:
         """From the parent upwards, over guessed links as well."""

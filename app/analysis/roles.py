@@ -11,6 +11,7 @@ import enum
 import msgspec
 
 from app.analysis import peers
+from app.analysis.answers import REFUSALS
 from app.analysis.peers import NameRole
 from app.analysis.reading import Reading
 from app.analysis.verdict import Layer
@@ -109,7 +110,15 @@ class Roles:
             return Guess(Role.POLICY_ENGINE, "it is asked for decisions")
         if has_caller and asked is peers.Peer.IDENTITY and named in (None, NameRole.IDENTITY) and self._verifies(hop):
             return Guess(Role.IDENTITY_PROVIDER, "it issues or verifies credentials for others")
-        if named is not None:
+        # Asked for a thing of its own, and refusing it itself: that is no engine's answer, whatever the name.
+        own_thing = (
+            named is NameRole.POLICY
+            and has_caller
+            and peers.is_thing(hop.service)
+            and bool(semconv.path(span))
+            and reading.answer(hop) in REFUSALS
+        )
+        if named is not None and not own_thing:
             return Guess(_BY_NAME[named], f"its name is {hop.service}")
         if hop is self._entry and self._forwards(hop):
             return Guess(Role.GATEWAY, "it is the entry and forwards the request")

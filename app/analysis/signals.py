@@ -27,12 +27,14 @@ class Signal:
     evidence: explicit, code, structure, protocol or words: how good a proof it is.
     says:     decision, guard, gate, store, peer or fetch: what kind of speaker (see docs/rules.md).
     bulk:     a question about many things; its answers refuse nobody.
+    against:  an attribute of the same span that says the opposite, or "".
     """
 
-    __slots__ = ("bulk", "decision", "evidence", "hit", "node", "phase", "rule", "says")
+    __slots__ = ("against", "bulk", "decision", "evidence", "hit", "node", "phase", "rule", "says")
 
-    def __init__(self, node: Node, hit: Hit) -> None:
+    def __init__(self, node: Node, hit: Hit, against: str = "") -> None:
         self.node = node
+        self.against = against
         self.hit = hit
         self.rule: Rule = hit.rule
         self.decision = hit.decision
@@ -83,11 +85,9 @@ def collect(reading: Reading, rules: RuleBook) -> Said:
                 said.dry_runs.append((node, hit))
                 if hit.rule.says == "context" and hit.rule.id.endswith(".shadow"):
                     shadowed.add(node.index)
-        first = next((hit for hit in hits if hit.decision not in ("shadow", "context")), None)
-        if first is None:
-            first = next((hit for hit in hits if hit.rule.bulk), None)
+        first = _first(hits)
         if first is not None:
-            reading.signals[node.index] = Signal(node, first)
+            reading.signals[node.index] = Signal(node, first, _against(reading, node, first, hits))
     if reading.signals:
         _drop_shadowed(reading, shadowed)
         _drop_forged(reading, said)
@@ -95,6 +95,29 @@ def collect(reading: Reading, rules: RuleBook) -> Said:
         _drop_error_dispatch(reading)
     said.marked = bool(reading.signals)
     return said
+
+
+def _first(hits: list[Hit]) -> Hit | None:
+    """The statement that counts: the first in the book; an unrecorded answer gives way to one that the asker wrote down."""
+    telling = [hit for hit in hits if hit.decision not in ("shadow", "context")]
+    if not telling:
+        return next((hit for hit in hits if hit.rule.bulk), None)
+    if telling[0].decision == "unknown":
+        return next((hit for hit in telling if hit.keys and hit.decision != "unknown"), telling[0])
+    return telling[0]
+
+
+def _against(reading: Reading, node: Node, first: Hit, hits: list[Hit]) -> str:
+    """The attribute of the same span that says the opposite, or ""."""
+    opposite = {"allow": "deny", "deny": "allow"}.get(first.decision)
+    if opposite is None or first.evidence != "explicit":
+        return ""
+    for hit in hits:
+        contrary = [c for name, many in hit.rule.decisions if name == opposite for c in many if c.evidence == "explicit"]
+        for key in hit.keys:
+            if any(condition.holds(reading, node, (key,)) for condition in contrary):
+                return key
+    return ""
 
 
 def _drop_shadowed(reading: Reading, shadowed: set[int]) -> None:

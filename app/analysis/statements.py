@@ -18,6 +18,8 @@ _REASONS = ("auth.failure_reason", "authz.reason", "authn.reason", "auth.reason"
 _HEADERS = ("http.response.header.www-authenticate", "http.response.header.x-error", "http.response.header.x-amzn-errortype")
 _TEMPLATE = re2.compile(r"\{([^{}]+)\}")
 _EMPTY_EXCEPTIONS = ("Locally aborted.", "None", "")
+# Classes that say nothing of why: Python's gRPC raises the latter to end a call that it refused.
+_EMPTY_CLASSES = ("Exception", "cygrpc.AbortError")
 
 
 def reason_text(reading: Reading, node: Node, signal: Signal | None) -> str:
@@ -42,7 +44,7 @@ def reason_at(reading: Reading, node: Node, signal: Signal | None) -> tuple[str,
     for kind, message in semconv.exceptions(span):
         if message not in _EMPTY_EXCEPTIONS:
             return reasons.plain(message), semconv.EXCEPTION_MESSAGE
-        if kind and kind != "Exception":
+        if kind and not kind.endswith(_EMPTY_CLASSES):
             return kind[:200], semconv.EXCEPTION_TYPE
     if span.status_message:
         return reasons.plain(span.status_message), "status.message"

@@ -100,7 +100,7 @@ def _is_outbox(change: Change) -> bool:
     return effects.words().outbox.search(change.target) is not None
 
 
-_IGNORED = frozenset({Peer.KEYS, Peer.SIDE, Peer.BROKER, Peer.LIMITER})
+_IGNORED = frozenset({Peer.KEYS, Peer.CONFIGURATION, Peer.SIDE, Peer.BROKER, Peer.LIMITER})
 
 
 def may_refuse(step: Account) -> bool:

@@ -288,8 +288,22 @@ def db_operation(span: Span) -> str:
         named = first_text(attributes, ("db.query.summary", "db.query.text", "db.statement"))
     if not named:
         named = span.name.removeprefix("query ").rpartition(":")[2]
-    word = named.lstrip("( \t\r\n;")[:64].split(None, 1)
+    word = without_comment(named)[:64].split(None, 1)
     return word[0].upper().rstrip(";,(") if word else ""
+
+
+def without_comment(query: str) -> str:
+    """A query without the comments, brackets and blanks before its first word."""
+    query = query.lstrip("( \t\r\n;")
+    for _ in range(8):
+        if query.startswith("/*"):
+            query = query[2:].partition("*/")[2]
+        elif query.startswith(("--", "#")):
+            query = query.partition("\n")[2]
+        else:
+            break
+        query = query.lstrip("( \t\r\n;")
+    return query
 
 
 def db_target(span: Span) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ CODES = {"unset": 0, "ok": 1, "error": 2}
 LABEL_FIELDS = {
     "outcome", "layer", "phase", "service", "span_id", "reason", "principal", "client_address", "entry_status", "enforced_by",
     "enforced_by_span_id", "confidence", "findings", "no_findings", "side_effects", "layers", "absent", "why", "doubt",
+    "unmended",
 }  # fmt: skip
 
 
@@ -90,6 +92,7 @@ def trace(name: str, *roots: Span, shape: str = "otlp", partial: bool = False, *
 
     Shape: "otlp" is resourceSpans with hex ids, "v1" and "v2" the two trace routes of Tempo with base64 ids.
            `where` and `enforcer` in a label are marks, `where` also a tuple of marks that are all right.
+    The label's `group` is the module that drew it.
     """
     if any(drawn.name == name for drawn in ALBUM):
         raise ValueError(f"two traces are called {name}")
@@ -128,7 +131,9 @@ def trace(name: str, *roots: Span, shape: str = "otlp", partial: bool = False, *
         label["enforced_by_span_id"] = marks[label.pop("enforcer")]
     if strange := set(label) - LABEL_FIELDS:
         raise ValueError(f"{name}: a label has no {strange}")
-    ALBUM.append(Drawn(name, {"name": name, "trace_id": trace_id, **label}, document(groups, shape, partial)))
+    group = sys._getframe(1).f_globals["__name__"].rpartition(".")[2]
+    label = {"name": name, "group": group, "trace_id": trace_id, **label}
+    ALBUM.append(Drawn(name, label, document(groups, shape, partial)))
 
 
 def place(span: Span, at: float, chance: random.Random, first: bool = False) -> None:

@@ -169,3 +169,22 @@ def test_what_counts_as_a_change(attributes, expected):
 
 def test_a_request_that_is_served_changes_nothing_itself():
     assert change(kind=SpanKind.SERVER, http__request__method="POST") is None
+
+
+@pytest.mark.parametrize("comment", ["/* shop:orders */ ", "-- orders.sql:12\n", "/* a */ /* b */ (", "# by the reporter\n"])
+def test_a_comment_hides_no_write(comment):
+    attributes = {"db.system": "postgresql", "db.statement": comment + "UPDATE orders SET state = 1"}
+    span = Span("", "a", "", "query", SpanKind.CLIENT, 0, 0, attributes, Resource("", {}), Scope("", "", {}))
+    assert effects.change(span).kind == "db_write"
+
+
+def test_a_cloud_call_that_names_a_messaging_system_as_well_sends_a_message():
+    span = "orders: SQS.SendMessage  kind=client rpc.system=aws-api rpc.service=SQS rpc.method=SendMessage messaging.system=aws_sqs"
+    assert refused(before=span).effects == {("message", "before_denial")}
+
+
+def test_mail_by_smtp_is_mail():
+    assert refused(before="orders: smtp.send  kind=client server.address=smtp.shop.example").effects == {
+        ("mail", "before_denial")
+    }
+    assert refused(before="orders: smtp connect  kind=client server.address=smtp.shop.example").effects == set()

@@ -134,3 +134,21 @@ def test_nor_are_claims_that_baggage_copied_onto_every_span():
     """)
     assert (trace.origin, trace.confidence) == ("check", "high")
     assert ("application", "allow") not in trace.met
+
+
+def test_two_attributes_of_one_check_that_disagree_are_low():
+    trace = judged("""
+        parks: PUT /parks/7  403
+          parks: auth.permission_check  auth=refused because="park is closed" authz.decision=allow  @check
+    """)
+    assert (trace.origin, trace.confidence) == ("check", "low")
+    assert any("authz.decision" in sentence for sentence in trace.because)
+
+
+def test_what_the_asker_wrote_down_outranks_that_engines_leave_their_answer_out():
+    trace = judged("""
+        ledger: GET /statements  403
+          ledger: > POST http://opa:8181/v1/data/bank/allow  200 opa.decision=deny authz.reason="too old"
+            opa: POST /v1/data/bank/allow  200 @opa
+    """)
+    assert (trace.origin, trace.reason, trace.confidence) == ("opa", "too old", "high")

@@ -4,6 +4,8 @@
 import pytest
 from support.draw import judged
 
+from app.analysis import peers
+
 
 @pytest.mark.parametrize(
     ("service", "layer"),
@@ -173,3 +175,49 @@ def test_the_entrys_answer_is_the_clients():
           gateway: GET /api/x  403  @gateway
     """)
     assert (trace.entry.service, trace.entry.status, trace.entry.span_id) == ("gateway", 403, trace.tags["gateway"])
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("city-gateway", "gateway"),
+        ("edge-eu-west-1", "gateway"),
+        ("orders-envoy", "gateway"),
+        ("auth-service", "identity"),
+        ("auth-api-v2", "identity"),
+        ("policy-decision-point", "policy"),
+        ("opa-sidecar", "policy"),
+        ("shop-rate-limiter", "limiter"),
+        ("cloudflare-tunnel", "waf"),
+        ("edge-cache", None),
+        ("login-banners", None),
+        ("keto-recipes", None),
+        ("identity-theft-reports", None),
+        ("policy-quotes", None),
+        ("policyholder", None),
+    ],
+)
+def test_a_name_says_what_a_service_is_by_its_last_word(name, role):
+    found = peers.name_role(name)
+    assert (found.value if found is not None else None) == role
+
+
+def test_a_service_called_policies_that_refuses_its_own_documents_is_no_engine():
+    trace = judged("""
+        gateway: GET /api/policies/7  403
+          gateway: > GET http://policies:8080/policies/7  403
+            policies: GET /policies/7  403
+              policies: auth.permission_check  auth=refused because="not the holder"  @check
+    """)
+    assert (trace.origin, trace.layer, trace.enforced_by.service) == ("check", "application", "policies")
+    assert "relayed_by" in trace.kinds
+
+
+def test_one_that_is_asked_and_says_no_in_a_good_answer_is():
+    trace = judged("""
+        docs: GET /docs/7  403
+          docs: > GET http://permissions:8080/users/9/docs/7  200
+            permissions: GET /users/9/docs/7  200
+              permissions: evaluate  auth=refused because="not shared"  @check
+    """)
+    assert (trace.origin, trace.layer, trace.enforced_by.service) == ("check", "policy_engine", "docs")

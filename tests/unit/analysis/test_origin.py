@@ -209,3 +209,33 @@ def test_spans_without_a_kind_are_judged_by_what_they_carry():
           orders: handle  kind=unspecified http.status_code=403  @orders
     """)
     assert (trace.outcome, trace.origin) == ("denied", "orders")
+
+
+def test_of_two_different_checks_in_a_row_the_later_one_counts():
+    trace = judged("""
+        berths: POST /pilots  403
+          berths: auth.permission_check  auth=refused because="not a harbour master" auth.resource=role
+          berths: auth.permission_check  auth=refused because="no mandate for today" auth.resource=mandate  @last
+    """)
+    assert trace.origin == "last"
+
+
+def test_of_equal_ones_in_a_batch_the_first():
+    trace = judged("""
+        berths: POST /pilots  403
+          berths: auth.permission_check  auth=refused because="berth 7 is not yours" auth.resource=berths/7  @first
+          berths: auth.permission_check  auth=refused because="berth 8 is not yours" auth.resource=berths/8
+    """)
+    assert trace.origin == "first"
+
+
+def test_a_linked_consumer_whose_clock_is_behind_is_not_the_entry():
+    trace = judged("""
+        office: receive notices  skew=-30000 link=sent
+          office: auth.permission_check  skew=-30000 auth=refused because="has moved"  @check
+        gateway: POST /notices  202
+          gateway: auth.token_validate  auth=passed
+          gateway: send notices  @sent
+    """)
+    assert (trace.outcome, trace.origin, trace.entry.status) == ("partially_denied", "check", 202)
+    assert not trace.kinds & {"side_effect_after_denial", "broken_propagation"}

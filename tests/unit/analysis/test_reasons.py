@@ -1,6 +1,7 @@
 """Words to codes: a system's own words keep, the code and its meaning are the same for everybody."""
 
 import pytest
+from support.draw import judged
 
 from app.analysis import reasons
 from app.analysis.verdict import Phase
@@ -88,3 +89,12 @@ def test_what_an_instrumentation_wrapped_around_the_words_is_taken_off(wrapped, 
 
 def test_codes_are_unique():
     assert len(reasons.codes()) == len(set(reasons.codes())) >= 29
+
+
+def test_the_empty_exception_of_a_grpc_abort_gives_way_to_what_the_caller_was_told():
+    trace = judged("""
+        planner: GET /routes  403
+          planner: > zones.v1.Zones/List  7 error='details = "zone data is not licensed"'
+            zones: = zones.v1.Zones/List  7 raises="grpc._cython.cygrpc.AbortError:Locally aborted."
+    """)
+    assert trace.reason == "zone data is not licensed"

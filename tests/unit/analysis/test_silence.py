@@ -173,3 +173,11 @@ def test_a_refusal_that_the_callee_did_not_give_came_from_between():
     """)
     assert trace.outcome == "inconclusive"
     assert any("between" in sentence for sentence in trace.because)
+
+
+def test_a_service_that_reads_its_settings_asked_nobody():
+    trace = judged("""
+        library: GET /archive  403  @library
+          library: > GET http://config-server:8888/library/default  200
+    """)
+    assert (trace.outcome, trace.origin, trace.confidence) == ("denied", "library", "medium")
