@@ -1,0 +1,67 @@
+"""Go services under OpenTelemetry's instrumentation libraries, and policy engines and proxies that trace themselves."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.stage import Service, Stage
+
+HERE = Path(__file__).parent
+
+# Programs built from their own modules, as `go install` does.
+ENGINES = {
+    "opa": ("github.com/open-policy-agent/opa", "v1.22.2"),
+}
+
+
+@dataclass(frozen=True)
+class Go:
+    """`program`: our services; `engine(name)`: a program of others, built when first asked for."""
+
+    cache: Path
+    program: Path
+    versions: dict[str, str]
+
+    def start(self, stage: Stage, name: str, kind: str, *, uses: tuple[str, ...] = (), **env: object) -> Service:
+        """One of our services; `uses` are the ends of the module paths whose versions its labels name."""
+        versions = {module: version for module, version in self.versions.items() if module.endswith(uses)} if uses else {}
+        return stage.start(name, [self.program, kind], versions=versions, **env)
+
+    def engine(self, name: str) -> Path:
+        package, version = ENGINES[name]
+        target = self.cache / "bin" / f"{name}-{version}"
+        if not target.exists():
+            _go(self.cache, "install", f"{package}@{version}")
+            (self.cache / "bin" / name).rename(target)
+        return target
+
+    def version(self, name: str) -> dict[str, str]:
+        return {name: ENGINES[name][1]}
+
+
+def install(cache: Path) -> Go:
+    """Our services, built in the cache."""
+    source = cache / "shop"
+    shutil.copytree(HERE / "services" / "shop", source, dirs_exist_ok=True)
+    program = cache / "bin" / "shop"
+    _go(cache, "build", "-o", str(program), ".", cwd=source)
+    wanted = re.findall(r"^\t(\S+) (v\S+)$", (source / "go.mod").read_text(), re.MULTILINE)
+    return Go(cache, program, dict(wanted))
+
+
+def _go(cache: Path, *words: str, cwd: Path | None = None) -> None:
+    """One package at a time: the machine that records does other things too."""
+    settings = {
+        "GOPATH": str(cache / "gopath"),
+        "GOCACHE": str(cache / "gocache"),
+        "GOBIN": str(cache / "bin"),
+        "GOFLAGS": "-p=1 -buildvcs=false -modcacherw",
+        "CGO_ENABLED": "0",
+    }
+    go = shutil.which("go") or "/usr/local/go/bin/go"
+    subprocess.run(["nice", go, *words], cwd=cwd or cache, env={**os.environ, "GOMODCACHE": "", **settings}, check=True)
