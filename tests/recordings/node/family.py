@@ -37,13 +37,13 @@ class Node:
 
 
 def install(cache: Path) -> Node:
-    """The services and their packages, in the cache."""
-    for folder in sorted((HERE / "services").iterdir()):
+    """The services and their packages, in the cache; `shared` ones run under either set."""
+    for folder in (HERE / "services" / "current", HERE / "services" / "legacy"):
         target = cache / folder.name
         target.mkdir(parents=True, exist_ok=True)
         wanted = (folder / "package.json").read_text()
         had = target / "installed.json"
-        for file in folder.iterdir():
+        for file in (*(HERE / "services" / "shared").iterdir(), *folder.iterdir()):
             shutil.copy(file, target / file.name)
         if not had.exists() or had.read_text() != wanted:
             subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=target, check=True)

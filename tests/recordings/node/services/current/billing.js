@@ -16,5 +16,6 @@ app.use('/refunds', function requireAccountant(req, res, next) {
   if (!req.user.roles.includes('accountant')) return res.sendStatus(403);
   next();
 });
+app.get('/refunds', (req, res) => res.json([]));
 app.post('/refunds', (req, res) => res.status(201).json({}));
 listen(app);

@@ -5,7 +5,7 @@ const { rateLimit } = require('express-rate-limit');
 const jwks = require('jwks-rsa');
 const listen = require('./listen');
 
-const { KEYS, ORDERS, LIMIT } = process.env;
+const { KEYS, ORDERS, BILLING, LIMIT } = process.env;
 const key = KEYS
   ? jwks.expressJwtSecret({ jwksUri: KEYS, timeout: 1000 })
   : process.env.SECRET;
@@ -14,6 +14,13 @@ const app = express();
 app.set('trust proxy', 1);
 app.use(rateLimit({ windowMs: 60_000, limit: Number(LIMIT ?? 1000), legacyHeaders: false }));
 app.use(expressjwt({ secret: key, algorithms: ['HS256', 'RS256'] }));
+// What a caller may not see of the overview stays empty.
+app.get('/overview', async function overview(req, res) {
+  const headers = { authorization: req.headers.authorization };
+  const parts = await Promise.all([fetch(`${ORDERS}/orders`, { headers }), fetch(`${BILLING}/refunds`, { headers })]);
+  const [orders, refunds] = await Promise.all(parts.map((part) => (part.ok ? part.json() : null)));
+  res.json({ orders, refunds });
+});
 app.use('/api', async function forward(req, res) {
   let answer;
   try {
