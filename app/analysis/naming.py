@@ -17,7 +17,7 @@ from app.analysis.reading import Reading
 from app.analysis.roles import Role, Roles
 from app.analysis.rulebook import Hit, RuleBook
 from app.analysis.signals import Signal
-from app.analysis.steps import is_limiter_name
+from app.analysis.steps import is_by_place, is_limiter_name
 from app.analysis.verdict import Layer, Outcome, Phase
 from app.traces import semconv
 from app.traces.model import Node, SpanKind
@@ -100,6 +100,8 @@ def _layer(judgement: Judgement, origin: Account, signal: Signal | None, status:
     roles, node = judgement.roles, origin.node
     if signal is not None:
         layer = signal_layer(roles, signal)
+        if is_by_place(origin) and judgement.reading.answer(judgement.reading.hop_of(node)) is Answer.THROTTLED:
+            return Layer.RATE_LIMITER
         if signal.rule.layer_by == "service_role" and node.span.kind is SpanKind.CLIENT:
             asked = peers.of_call(node.span)  # what the asker wrote down is the answer of the one it asked
             return _BY_PEER.get(asked, Layer.POLICY_ENGINE if origin.decider is not None else layer)
@@ -154,18 +156,38 @@ def sends_spans(reading: Reading, peer: str) -> bool:
         return False
     known = reading.memo.get(("known", peer))
     if known is None:
-        names = {hop.service for hop in reading.hops} | reading.context.known_services
-        known = reading.memo["known", peer] = any(same_service(peer, service) for service in names)
+        known = reading.memo["known", peer] = any(same_service(peer, service) for service in _services(reading))
     return bool(known)
 
 
+def _services(reading: Reading) -> frozenset[str]:
+    found: frozenset[str] | None = reading.memo.get(("services",))
+    if found is None:
+        found = frozenset(hop.service for hop in reading.hops) | reading.context.known_services
+        reading.memo["services",] = found
+    return found
+
+
 def _broken_layer(judgement: Judgement, origin: Account) -> Layer:
-    node = origin.node
+    node = _call_around(judgement.reading, origin.node)
     if node.span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER):
         return peer_layer(judgement.reading, judgement.roles, node)
     if semconv.db_system(node.span):
         return Layer.DATABASE
     return judgement.roles.layer_of(node)
+
+
+def _call_around(reading: Reading, node: Node) -> Node:
+    """The call that an inner span is a part of, its socket for one; the span itself where it is part of none."""
+    here: Node | None = node
+    for _ in range(16):
+        if here is None or here.span.kind is not SpanKind.INTERNAL:
+            break
+        above = reading.parent(here)
+        if above is not None and above.service != node.service:
+            break
+        here = above
+    return here if here is not None and here.span.kind is SpanKind.CLIENT else node
 
 
 # --------------------------------------------------------------------------------------------------- phase and reason
@@ -253,6 +275,7 @@ def _status_rule(reading: Reading, rules: RuleBook, node: Node) -> Hit | None:
 
 def target(reading: Reading, roles: Roles, node: Node) -> str:
     """The decider's own name where it sends no spans of its own; "" where the span's service decided itself."""
+    node = _call_around(reading, node)
     span = node.span
     if semconv.db_system(span):
         return semconv.first_text(span.attributes, ("db.namespace", "db.name", "server.address", "net.peer.name")) or (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Generic, TypeVar
 
 import msgspec
@@ -256,17 +257,18 @@ def _link(link: _Link) -> Link:
 
 
 def _attributes(pairs: Sequence[_KeyValue] | None) -> Attributes:
+    """Keys are interned: a trace has few, each on many spans, and they are looked up by the literals of this program."""
     if not pairs:
         return NOTHING
     out: dict[str, AttributeValue] = {}
     for pair in pairs:
         value = pair.value
         if value is None:
-            out[pair.key] = None
+            out[intern(pair.key)] = None
         elif (text := value.string_value) is not None and value.int_value is None:
-            out[pair.key] = text
+            out[intern(pair.key)] = text
         else:
-            out[pair.key] = _value(value)
+            out[intern(pair.key)] = _value(value)
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -121,7 +122,7 @@ def _proto_id(raw: bytes, size: int) -> str:
 
 
 def _proto_attributes(pairs: Any) -> Attributes:
-    return {pair.key: _proto_value(pair.value) for pair in pairs} if pairs else NOTHING
+    return {intern(pair.key): _proto_value(pair.value) for pair in pairs} if pairs else NOTHING
 
 
 _PROTO_VALUES: dict[str | None, Callable[[Any], AttributeValue]] = {
