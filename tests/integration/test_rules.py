@@ -46,6 +46,7 @@ def test_promtool_accepts_the_files(name):
 @pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
 def test_every_alert_says_what_to_do(rule):
     assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
+    assert rule["annotations"]["clew_url"].startswith(f"/alerts?q={rule['alert']}")
     assert rule["labels"]["severity"] in ("warning", "critical")
     anchor = rule["annotations"]["runbook_url"].partition("#")[2]
     assert f"\n## {anchor}\n" in RUNBOOKS.read_text()
