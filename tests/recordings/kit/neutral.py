@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ FIXED = {
     "process.owner": {"stringValue": "app"},
     "process.pid": {"intValue": "1"},
 }
+_PYTHON = f"{sys.base_prefix}/lib/python"
 _PRIVATE = re.compile(r"(?<![\w.])/(?:work|root|tmp|home|build|usr/lib/postgresql)/[^\s\"':)]*")
 
 
@@ -34,7 +36,7 @@ def _walk(value: Any, roots: list[str]) -> Any:
     if isinstance(value, str):
         for root in roots:
             value = value.replace(root, "/srv/app")
-        return value
+        return value.replace(_PYTHON, "/usr/local/lib/python")
     if isinstance(value, list):
         return [_walk(one, roots) for one in value]
     if isinstance(value, dict):
