@@ -97,9 +97,15 @@ def mariadb(cache: Path, statements: str) -> Iterator[Store]:
     with _folder() as folder:
         port, data = closed_port(), folder / "data"
         environment = {"LD_LIBRARY_PATH": libraries(root)}
+        data.mkdir()
+        _own(data)
         common = ["--no-defaults", f"--datadir={data}", f"--lc-messages-dir={root}/usr/share/mysql", f"--tmpdir={folder}"]
-        _run(root / "usr/bin/mariadb-install-db", *common, f"--basedir={root}/usr", f"--srcdir={root}",
-             "--auth-root-authentication-method=normal", "--skip-test-db", env=environment)  # fmt: skip
+        system = "".join(
+            (root / f"usr/share/mysql/mysql_{part}.sql").read_text()
+            for part in ("system_tables", "performance_tables", "system_tables_data")
+        )
+        boot = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n{system}"
+        _run(root / "usr/sbin/mariadbd", *common, "--bootstrap", env=environment, typed=boot)
         (folder / "init.sql").write_text(statements)
         _own(folder / "init.sql")
         command = [root / "usr/sbin/mariadbd", *common, f"--port={port}", "--bind-address=127.0.0.1",
@@ -147,10 +153,10 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"{process.args} did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
-def _run(*command: object, env: dict[str, str] | None = None) -> None:
+def _run(*command: object, env: dict[str, str] | None = None, typed: str = "") -> None:
     given = {**os.environ, **(env or {})}
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, env=given, cwd="/", **_unprivileged()
+        [str(word) for word in command], capture_output=True, text=True, input=typed, env=given, cwd="/", **_unprivileged()
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]}: {done.stderr[-1500:]}{done.stdout[-500:]}")
