@@ -1,23 +1,25 @@
 """Two requests laid side by side: which step of the one is which step of the other, from their entries down.
 
 A step is a span that begins a hop, says something of authentication or authorization, or calls something; spans between
-steps are transparent, because two requests of one route differ in them freely. Steps below a matched pair are matched by
-what they are first, then by what they do; a hop that only one of them has, such as a sidecar, is looked through.
+steps are transparent, because two requests of one route differ in them freely. What only one of two requests has, such as
+a sidecar that was sampled once, is looked through for what both have.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from app.analysis import operations
 from app.analysis.reading import Reading
 from app.traces.model import Node
 
-_WIDEST = 500  # steps below one step that are matched; the rest of a wider one stays unmatched and uncounted
-_CLOSELY = 40  # of those without an exact twin
-_MOST_STEPS = 4_000  # compared in all
-_THROUGH = 2  # hops looked through
+_WIDEST = 500  # steps below one step that are matched
+_CLOSELY = 40  # of those without a twin, compared one with another
+_MOST = 4_000  # steps matched in all
+_THROUGH = 3  # steps looked through
+
+Matched = list[tuple["Step", "Step"]]
 
 
 class Step:
@@ -33,120 +35,123 @@ class Step:
         return f"<Step {self.node!r}>"
 
 
+class Side:
+    """One of the two requests: its reading, its entry's step, and the steps of further roots."""
+
+    def __init__(self, reading: Reading, entry: Node, deciding: Node | None) -> None:
+        self.reading = reading
+        wanted = {node.index for node in (*reading.hops, *reading.outgoing, entry)} | set(reading.signals)
+        if deciding is not None:
+            wanted.add(deciding.index)
+        closest: dict[int, Step] = {}  # index of a span to the step at or above it
+        made: dict[int, Step] = {}
+        roots: list[Step] = []
+        for node in reading.order:
+            parent = reading.parent(node)
+            over = closest[parent.index] if parent is not None else None
+            if over is not None and node.index not in wanted:
+                closest[node.index] = over
+                continue
+            step = closest[node.index] = made[node.index] = Step(node)
+            (roots if over is None else over.inner).append(step)
+        self.entry = made[entry.index]
+        top = entry
+        while (above := reading.parent(top)) is not None:
+            top = above
+        self.roots = [root for root in roots if root.node is not top]
+
+
 class Alignment:
-    """pairs: (denied, allowed) nodes that are one step, in the denied request's order. only_*: topmost steps of one alone."""
+    """pairs: (denied, allowed) spans that are one step, in the denied request's order; only_*: topmost steps of one alone."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[Node, Node]] = []
         self.only_denied: list[Node] = []
         self.only_allowed: list[Node] = []
 
-    def finish(self) -> None:
-        self.pairs.sort(key=lambda pair: (pair[0].start_ns, pair[0].index))
-        self.only_denied.sort(key=lambda node: (node.start_ns, node.index))
-        self.only_allowed.sort(key=lambda node: (node.start_ns, node.index))
+    def allowed_of(self, node: Node) -> Node | None:
+        """The allowed request's span for a span of the denied one."""
+        return next((theirs for ours, theirs in self.pairs if ours is node), None)
 
 
-def steps(reading: Reading, entry: Node, deciding: Node | None) -> tuple[Step, list[Step]]:
-    """The step of the entry, and those of the further roots."""
-    wanted = {node.index for node in (*reading.hops, *reading.outgoing)} | set(reading.signals) | {entry.index}
-    if deciding is not None:
-        wanted.add(deciding.index)
-    made: dict[int, Step] = {}
-    above: dict[int, Step] = {}  # index of a span to the closest step at or above it
-    roots: list[Step] = []
-    for node in reading.order:
-        parent = reading.parent(node)
-        over = above.get(parent.index) if parent is not None else None
-        if node.index in wanted or over is None:
-            step = made[node.index] = above[node.index] = Step(node)
-            (over.inner if over is not None else roots).append(step)
-        else:
-            above[node.index] = over
-    first = made[entry.index]
-    return first, [root for root in roots if root is not first]
-
-
-def align(ours: tuple[Step, list[Step]], theirs: tuple[Step, list[Step]], rules: tuple[Reading, Reading]) -> Alignment:
+def align(denied: Side, allowed: Side) -> Alignment:
     """Match the steps of two requests whose entries are one operation."""
     found = Alignment()
-    kind = _Kinds(*rules)
-    # Further roots are background work, or parts that lost their parent; they are siblings of nobody but each other.
-    queue = deque([([ours[0]], [theirs[0]], True), (ours[1], theirs[1], False)])
+    # Further roots are background work, or parts that lost their parent: siblings of nobody but each other.
+    queue = deque([([denied.entry], [allowed.entry]), (denied.roots, allowed.roots)])
     counted = 0
-    while queue:
-        left, right, forced = queue.popleft()
+    first = True
+    while queue and counted < _MOST:
+        left, right = queue.popleft()
         counted += len(left) + len(right)
-        if counted > _MOST_STEPS:
-            break
-        matched, lonely, others = ([(left[0], right[0])], [], []) if forced else _level(left, right, kind)
+        matched, ours, theirs = ([(left[0], right[0])], [], []) if first else _level(left, right, denied, allowed)
+        first = False
+        found.only_denied += [step.node for step in ours]
+        found.only_allowed += [step.node for step in theirs]
         for one, other in matched:
             found.pairs.append((one.node, other.node))
-            queue.append((one.inner, other.inner, False))
-        found.only_denied.extend(step.node for step in lonely)
-        found.only_allowed.extend(step.node for step in others)
-    found.finish()
+            queue.append((one.inner, other.inner))
+    found.pairs.sort(key=lambda pair: (pair[0].start_ns, pair[0].index))
+    for nodes in (found.only_denied, found.only_allowed):
+        nodes.sort(key=lambda node: (node.start_ns, node.index))
     return found
 
 
-class _Kinds:
-    """What a step is, as a key: service, kind, the rule that read it, its name without ids."""
-
-    def __init__(self, denied: Reading, allowed: Reading) -> None:
-        self._readings = denied, allowed
-
-    def of(self, step: Step, side: int) -> tuple[object, ...]:
-        span = step.node.span
-        signal = self._readings[side].signals.get(step.node.index)
-        return span.resource.service, span.kind, operations.name(span), signal.rule.id if signal is not None else ""
-
-    def alike(self, one: Step, other: Step) -> bool:
-        """Whether two steps that are no exact twins are one all the same."""
-        a, b = one.node, other.node
-        if operations.same(a.span, b.span):
-            return True
-        ours, theirs = self._readings[0].signals.get(a.index), self._readings[1].signals.get(b.index)
-        if ours is None or theirs is None or a.service != b.service or a.span.kind is not b.span.kind:
-            return False
-        # A check whose span is named after what it is about: one rule read both.
-        return ours.rule is theirs.rule and ours.is_check and ours.phase is theirs.phase and a.span.scope.name != ""
-
-
-def _level(left: Sequence[Step], right: Sequence[Step], kinds: _Kinds) -> tuple[list[tuple[Step, Step]], list[Step], list[Step]]:
-    """Match the steps below one pair; what is left on either side."""
-    matched, ours, theirs = _twins(left[:_WIDEST], right[:_WIDEST], kinds)
-    for _ in range(_THROUGH):
-        if not ours or not theirs:
-            break
-        further, seen_through = _through(ours, theirs, kinds, mirrored=False)
-        matched += further
-        back, seen_back = _through(theirs, ours, kinds, mirrored=True)
-        matched += back
-        if not further and not back:
-            break
-        taken = {id(step) for pair in (*further, *back) for step in pair}
-        ours = [step for step in ours if id(step) not in taken]
-        theirs = [step for step in theirs if id(step) not in taken]
-        del seen_through, seen_back
+def _level(left: Sequence[Step], right: Sequence[Step], denied: Side, allowed: Side) -> tuple[Matched, list[Step], list[Step]]:
+    """The steps below one pair: those that are one, and what only one side has."""
+    matched, ours, theirs = _twins(left, right, denied, allowed)
+    if ours and theirs:
+        further, _, theirs = _twins(_within(ours), theirs, denied, allowed)
+        back, ours, _ = _twins(ours, _within(theirs), denied, allowed) if theirs else ([], ours, [])
+        matched += further + back
     return matched, ours, theirs
 
 
-def _through(
-    outer: list[Step], others: list[Step], kinds: _Kinds, *, mirrored: bool
-) -> tuple[list[tuple[Step, Step]], list[Step]]:
-    raise NotImplementedError
+def _within(steps: Sequence[Step]) -> list[Step]:
+    """The steps a few levels below these, nearest first."""
+    out: list[Step] = []
+    level = list(steps)
+    for _ in range(_THROUGH):
+        level = [inner for step in level for inner in step.inner][:_WIDEST]
+        out += level
+    return out[:_WIDEST]
 
 
-def _twins(left: Sequence[Step], right: Sequence[Step], kinds: _Kinds) -> tuple[list[tuple[Step, Step]], list[Step], list[Step]]:
-    raise NotImplementedError
+def _twins(left: Sequence[Step], right: Sequence[Step], denied: Side, allowed: Side) -> tuple[Matched, list[Step], list[Step]]:
+    """Pairs of equal steps, n-th with n-th, then of those left the alike, in order."""
+    waiting: dict[object, deque[Step]] = defaultdict(deque)
+    for step in right[:_WIDEST]:
+        waiting[_key(step)].append(step)
+    matched: Matched = []
+    ours: list[Step] = []
+    for step in left[:_WIDEST]:
+        same = waiting.get(_key(step))
+        if same:
+            matched.append((step, same.popleft()))
+        else:
+            ours.append(step)
+    taken = {id(other) for _, other in matched}
+    theirs = [step for step in right[:_WIDEST] if id(step) not in taken]
+    for step in ours[:_CLOSELY]:
+        other = next((other for other in theirs[:_CLOSELY] if _alike(step.node, other.node, denied, allowed)), None)
+        if other is not None:
+            matched.append((step, other))
+            theirs.remove(other)
+    taken = {id(step) for step, _ in matched}
+    return matched, [step for step in ours if id(step) not in taken], theirs
 
 
-def walk(step: Step) -> Iterator[Step]:
-    stack = [step]
-    while stack:
-        here = stack.pop()
-        yield here
-        stack.extend(reversed(here.inner))
+def _key(step: Step) -> tuple[object, ...]:
+    span = step.node.span
+    return span.resource.service, span.kind, operations.key(span)
 
 
-_ = defaultdict
+def _alike(one: Node, other: Node, denied: Side, allowed: Side) -> bool:
+    """Whether two steps that are no twins are one all the same: their paths agree, or one rule read both as a check."""
+    if operations.same(one.span, other.span):
+        return True
+    ours, theirs = denied.reading.signals.get(one.index), allowed.reading.signals.get(other.index)
+    if ours is None or theirs is None or one.service != other.service or one.span.kind is not other.span.kind:
+        return False
+    # Of products whose spans are named after what was asked. A hand-written convention has a name for each check.
+    return ours.rule is theirs.rule and ours.is_check and bool(one.span.scope.name) and ours.rule.says != "guard"

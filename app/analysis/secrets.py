@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import re2
 
+from app.traces import semconv
 from app.traces.model import Attributes, Node, Span
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _LONGEST = 1 << 20  # of one value; beyond this its end is not scanned
 _GIVEAWAY = (
     r"(?P<v1>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"  # a JSON web token
     r"|(?i:\b(?:bearer|basic|digest|negotiate|apikey|token)[ ]+(?P<v2>[A-Za-z0-9+/=._~-]{16,}))"
-    r"|(?i:\b(?:password|passwd|pwd|passphrase|secret|client_secret|api[_-]?key|apikey|access[_-]?key|private[_-]?key|"
-    r"access_token|refresh_token|id_token|auth[_-]?token|session[_-]?token|csrf[_-]?token|x-api-key|signature|"
+    r"|(?i:\b(?:password|passwd|pwd|passphrase|secret|client_secret|api[_-]?key|apikey|(?:shared)?access[_-]?key|account[_-]?key|"
+    r"private[_-]?key|access_token|refresh_token|id_token|auth[_-]?token|session[_-]?token|csrf[_-]?token|x-api-key|signature|"
     r"x-amz-signature|x-amz-security-token|x-goog-signature|sig|authorization|token)"
     r"[\"']?[ ]?(?:=|:|%3D|[ ]=)[ ]?[\"']?(?:(?:bearer|basic|digest|token|apikey)[ ]+)?(?P<v3>[^\s\"'&;,)}\]<>]{4,}))"
     r"|(?i:\b(?:identified by|password)[ ]+'(?P<v4>[^']{3,})')"
@@ -53,14 +54,15 @@ _SECRET_KEY = re2.compile(
     r"(?i)(^|[._-])(password|passwd|pwd|passphrase|secret|client[_-]?secret|api[_-]?key|apikey|access[_-]?key|private[_-]?key|"
     r"secret[_-]?key|authorization|cookie|set-cookie|x-api-key|x-auth-token|x-csrf-token|proxy-authorization|credentials?|"
     r"(access|refresh|id|auth|session|bearer|security|csrf|api|user)[_-]?token|token|jwt|otp|pin|cvv|security[_-]?code|"
-    r"connection[_-]?string|dsn)$"
+    r"account[_-]?key)$"
 )
 # Words that a secret's key may hold instead of one: what kind it is, whether it is there.
 _NO_SECRET = re2.compile(
     r"(?i)^(\[?redacted\]?|\*+|x{3,}|<[^>]*>|\[filtered\]|\[masked\]|\[scrubbed\]|null|none|true|false|yes|no|present|missing|"
     r"absent|valid|invalid|expired|ok|unknown|n/a|jwt|opaque|bearer|basic|api_?key|session(_cookie)?|oauth2?|oidc|saml|password|"
     r"incorrect|wrong|mismatch|required|too|must|reset|changed|failed|failure|not|is|was|has|had|provided|empty|blank|rejected|"
-    r"denied|revoked|malformed|inactive|active|success(ful)?|checked|verification|validation|authentication|for|from|the|"
+    r"denied|revoked|malformed|inactive|active|success(ful)?|checked|verification|validation|authentication|for|from|the|a|an|"
+    r"tokens?|claims?|signature|header|session|credentials?|key|user|algorithm|issuer|audience|issued|used|before|can(not|'t)?|"
     r"\d{1,6}|redacted:.*)$"
 )
 _NAME_KEY = re2.compile(
@@ -73,7 +75,7 @@ _ADDRESS_KEY = frozenset({"client.address", "http.client_ip", "net.sock.peer.add
                           "ipAddress", "ClientIP"})  # fmt: skip
 # An id that names nobody by itself: numbers, hex, UUIDs, prefixed ids, URIs of services.
 _OPAQUE = re2.compile(
-    r"(?i)^(\d+|[0-9a-f-]{8,}|[a-z]{1,12}[_:|-][0-9a-f]*\d[0-9a-z_-]*|[0-9a-z]{20,}|anonymous(user)?|system(:.*)?|unknown|guest|"
+    r"(?i)^(\d+|[0-9a-f-]{8,}|[a-z]{1,12}[_:|-][0-9a-f]*\d[0-9a-z_-]*|[0-9a-z]{20,}|[a-z]{1,3}\d{1,12}|[a-z0-9-]{1,24}\|[0-9a-z_-]+|arn:.*|urn:.*|anonymous(user)?|system(:.*)?|unknown|guest|"
     r"service-account.*|.*@clients|svc[-_].*|spiffe://.*|null|none|n/a|-|root|admin|user|\[.*redacted.*\])$"
 )
 # Keys that never hold either, and are on almost every span.
@@ -128,6 +130,11 @@ def class_of(key: str) -> int:
     if _NAME_KEY.search(key[:256]):
         return _NAME_NAMED
     return _SCAN
+
+
+def names_secret(key: str) -> bool:
+    """Whether what stands under this key is a secret whatever it looks like."""
+    return class_of(key) == _SECRET_NAMED
 
 
 def scan(reading: Reading, *, addresses: bool = False) -> Found:
@@ -214,7 +221,7 @@ class _Scanner:
         for text in _texts(value):
             if kind == _SECRET_NAMED and len(text) > 2 and not _NO_SECRET.search(text[:256]):
                 self._secret(node, key, text)
-            elif kind == _NAME_NAMED and len(text) > 1 and not _OPAQUE.search(text[:256]):
+            elif kind == _NAME_NAMED and len(text) > 1 and not _names_nobody(node, key, text):
                 self._person(node, key)
                 self.text(node, key, text, persons=False)
             elif kind == _ADDRESS and self._addresses and text:
@@ -268,6 +275,11 @@ class _Scanner:
             found.persons.append(Place(node.span.span_id, node.service, key))
         else:
             found.more_persons = True
+
+
+def _names_nobody(node: Node, key: str, text: str) -> bool:
+    """Whether a value is an opaque id, or the role that a service logs in to its database with."""
+    return _OPAQUE.search(text[:256]) is not None or (key == "user.name" and semconv.db_system(node.span) != "")
 
 
 def _within_url_userinfo(value: str) -> bool:

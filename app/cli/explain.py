@@ -1,4 +1,5 @@
 """`clew explain FILE`: the verdict on one trace, as text for a person or as JSON for a program.
+With `--against ALLOWED`: where a refused request parts from one of the same route that was let through.
 
 Exit status: 0 when a verdict was reached, whatever it is; 2, with one line on standard error, for what is no trace.
 """
@@ -14,7 +15,12 @@ import typer
 from app.errors import InvalidInput, NotATrace
 
 if TYPE_CHECKING:
+    import msgspec
+
+    from app.analysis.contrast import Contrast
     from app.analysis.verdict import Verdict
+    from app.investigation.judging import Judge
+    from app.traces.model import Trace
 
 _LARGEST = 512 * 2**20
 
@@ -24,16 +30,29 @@ def judge(body: bytes) -> Verdict:
 
     Errors: NotATrace with one sentence; InvalidInput for a house rule or a setting that is wrong.
     """
+    return _judge()(_trace(body))
+
+
+def contrast(denied: bytes, allowed: bytes) -> Contrast:
+    """The refused trace beside the allowed one. Errors: as for `judge`."""
+    return _judge().contrast(_trace(denied), _trace(allowed))
+
+
+def _judge() -> Judge:
     from app import settings
     from app.investigation.judging import judge_of
-    from app.traces import build, otlp
 
     try:
         house = settings.load().analysis
     except (ValueError, FileNotFoundError) as error:
         raise InvalidInput(f"The settings cannot be used: {str(error).splitlines()[0]}") from None
-    trace = build.build(otlp.decode(body))
-    return judge_of(house)(trace)
+    return judge_of(house)
+
+
+def _trace(body: bytes) -> Trace:
+    from app.traces import build, otlp
+
+    return build.build(otlp.decode(body))
 
 
 def read(file: str) -> bytes:
@@ -52,21 +71,32 @@ def read(file: str) -> bytes:
 
 def explain(
     file: Annotated[str, typer.Argument(help="A trace as OTLP/JSON, Tempo JSON or protobuf; - reads standard input.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The verdict as JSON.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="ALLOWED", help="A trace of the same route that was let through, to compare with.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
     """Say which layer refused a traced request, and why."""
-    import msgspec
-
     try:
-        verdict = judge(read(file))
+        if against is None:
+            verdict = judge(read(file))
+            _print(verdict, render(verdict), as_json=as_json)
+        else:
+            found = contrast(read(file), read(against))
+            _print(found, render_contrast(found), as_json=as_json)
     except InvalidInput as error:
         print(_one_line(error.sentence), file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+def _print(answer: msgspec.Struct, text: str, *, as_json: bool) -> None:
+    import msgspec
+
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        print(render(verdict))
+        print(text)
 
 
 def render(verdict: Verdict) -> str:
@@ -86,6 +116,31 @@ def render(verdict: Verdict) -> str:
     if verdict.findings:
         lines += ["", "Findings:"] + [f"  - {f.kind}: {f.detail}" for f in verdict.findings]
     return "\n".join(_one_line(line) for line in lines)
+
+
+def render_contrast(found: Contrast) -> str:
+    """Where two requests part, for a terminal."""
+    lines = [found.sentence, ""]
+    for name, request in (("refused", found.denied), ("allowed", found.allowed)):
+        status = f" {request.status}" if request.status is not None else ""
+        lines.append(f"{name}  {request.trace_id}  {request.operation} of {request.service}{status}: {request.sentence}")
+    if found.passed:
+        lines += ["", "Both passed:"] + [f"  - {check.name} of {check.service}" for check in found.passed]
+    if found.differences:
+        lines += ["", "Differs there (refused, then allowed):"]
+        for d in found.differences:
+            mark = ", written by the client" if d.by_client else ""
+            lines.append(f"  - {d.attribute} ({d.where}{mark}): {_or_absent(d.denied)} | {_or_absent(d.allowed)}")
+    for title, steps in (("Only the refused request:", found.only_denied), ("Only the allowed request:", found.only_allowed)):
+        if steps:
+            lines += ["", title] + [f"  - {step.name} of {step.service}" for step in steps]
+    if found.caveats:
+        lines += ["", "Mind:"] + [f"  - {text}" for text in found.caveats]
+    return "\n".join(_one_line(line) for line in lines)
+
+
+def _or_absent(value: str | None) -> str:
+    return "(absent)" if value is None else value
 
 
 def _one_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.analysis.contrast import Contrast, contrast
 from app.analysis.examine import examine
 from app.analysis.reading import Context
 from app.analysis.rulebook import RuleBook, with_house_rules
@@ -24,6 +25,10 @@ class Judge:
     def stated(self, trace: Trace) -> dict[str, Decision]:
         """What single spans say they decided, by span id."""
         return stated(trace, rules=self._rules, context=self._context)
+
+    def contrast(self, denied: Trace, allowed: Trace) -> Contrast:
+        """At which check a refused request parts from one that was let through."""
+        return contrast(denied, allowed, rules=self._rules, context=self._context)
 
 
 def judge_of(settings: AnalysisSettings) -> Judge:

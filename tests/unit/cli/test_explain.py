@@ -87,3 +87,38 @@ def test_a_houses_own_rules_are_heeded(tmp_path, monkeypatch):
     monkeypatch.setenv("CLEW_ANALYSIS__RULES_DIR", str(tmp_path))
     with pytest.raises(explain.InvalidInput, match=r"gate\.yaml, line 2"):
         explain.judge(json.dumps(TRACE).encode())
+
+
+def second(trace_id, span_id, status):
+    text = json.dumps(TRACE).replace("5bd66ef5095369c7b0d1f8f4bd33716a", trace_id).replace("00f067aa0ba902b7", span_id)
+    return text.replace('"403"', f'"{status}"')
+
+
+def test_two_traces_become_the_place_where_they_part(tmp_path):
+    denied, allowed = tmp_path / "denied.json", tmp_path / "allowed.json"
+    denied.write_text(json.dumps(TRACE))
+    allowed.write_text(second("a" * 32, "b" * 16, 200))
+    done = run(str(denied), "--against", str(allowed))
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    assert "403 against 200" in text.splitlines()[0]
+    assert "\x1b" not in text
+    done = run(str(denied), "--against", str(allowed), "--json")
+    found = json.loads(done.stdout)
+    assert (found["parting"]["denied"]["span_id"], found["parting"]["allowed"]["span_id"]) == ("00f067aa0ba902b7", "b" * 16)
+
+
+def test_two_traces_that_cannot_be_compared_say_so_and_end_well(tmp_path):
+    file = tmp_path / "trace.json"
+    file.write_text(second("a" * 32, "b" * 16, 200))
+    done = run(str(file), "--against", "-", stdin=second("c" * 32, "b" * 16, 200).encode())
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith("Both requests were let through")
+
+
+def test_a_second_file_that_is_no_trace_is_an_error(tmp_path):
+    file = tmp_path / "trace.json"
+    file.write_text(json.dumps(TRACE))
+    done = run(str(file), "--against", "-", stdin=b"{}")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "not a trace" in done.stderr.decode()
