@@ -5,7 +5,10 @@ They run as an unprivileged user: as root, as the user `postgres` that Debian's 
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -14,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +48,16 @@ class Store:
         own = self.process.pid
         for pid in (own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())):
             os.kill(pid, number)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the broker: the names it may configure, write to and read from, as regular expressions."""
+
+    password: str
+    configure: str = ".*"
+    write: str = ".*"
+    read: str = ".*"
 
 
 @contextlib.contextmanager
@@ -112,6 +125,63 @@ def mariadb(cache: Path, statements: str) -> Iterator[Store]:
                    f"--socket={folder}/socket", f"--init-file={folder}/init.sql", "--skip-name-resolve"]  # fmt: skip
         with _process(command, folder, port, **environment) as process:
             yield Store(port, {"MariaDB": version(cache, "mariadb-server-core")}, process)
+
+
+@contextlib.contextmanager
+def rabbitmq(cache: Path, accounts: Mapping[str, Account]) -> Iterator[Store]:
+    """RabbitMQ with the given accounts on the virtual host `/`."""
+    root = unpacked(cache, "rabbitmq")
+    erlang, server = root / "usr/lib/erlang", next((root / "usr/lib/rabbitmq/lib").iterdir())
+    programs = next(erlang.glob("erts-*")) / "bin"
+    with _folder() as folder:
+        port, names, nodes = closed_port(), closed_port(), closed_port()
+        # Debian's `erl` knows only the place where the package would be installed.
+        (folder / "erl").write_text(f'#!/bin/sh\nexec {programs}/erlexec "$@"\n')
+        (folder / "erl").chmod(0o755)
+        (folder / "definitions.json").write_text(json.dumps(_definitions(accounts)))
+        (folder / "plugins").write_text("[].\n")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{port}\nload_definitions = {folder}/definitions.json\n"
+        )
+        for made in folder.iterdir():
+            _own(made)
+        environment = {
+            "PATH": f"{folder}:/usr/bin:/bin", "ROOTDIR": erlang, "BINDIR": programs, "EMU": "beam", "PROGNAME": "erl",
+            "ERL_LIBS": server / "plugins", "ERL_EPMD_PORT": names, "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_HOME": server,
+            "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_DIST_PORT": nodes, "RABBITMQ_MNESIA_BASE": folder / "data",
+            "RABBITMQ_LOG_BASE": folder / "logs", "RABBITMQ_LOGS": "-", "RABBITMQ_CONFIG_FILE": folder / "rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins", "RABBITMQ_CONF_ENV_FILE": folder / "none",
+        }  # fmt: skip
+        given = {name: str(value) for name, value in environment.items()}
+        command = [programs / "erlexec", "-noinput", "-noshell", "-boot", "start_sasl",
+                   "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-s", "rabbit", "boot"]  # fmt: skip
+        # The broker would start the name server itself and leave it behind.
+        with _process([programs / "epmd"], folder, names, **given), _process(command, folder, port, **given) as process:
+            yield Store(port, {"RabbitMQ": version(cache, "rabbitmq-server")}, process)
+
+
+def _definitions(accounts: Mapping[str, Account]) -> dict[str, object]:
+    return {
+        "vhosts": [{"name": "/"}],
+        "users": [
+            {
+                "name": name,
+                "password_hash": _hash(one.password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+            for name, one in accounts.items()
+        ],
+        "permissions": [
+            {"user": name, "vhost": "/", "configure": one.configure, "write": one.write, "read": one.read}
+            for name, one in accounts.items()
+        ],
+    }
+
+
+def _hash(password: str) -> str:
+    salt = b"salt"
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 @contextlib.contextmanager

@@ -128,7 +128,8 @@ def perform(stage: Stage) -> None:
         )  # fmt: skip
         stage.record(
             "express5-rate-limited", ask(other, "/api/orders", drifted), expect=429,
-            outcome="denied", layer="rate_limiter", span=(At("edge", "middleware - <anonymous>"), At("edge", "GET")), entry_status=429, **seen,
+            outcome="denied", layer="rate_limiter", span=(At("edge", "middleware - <anonymous>"), At("edge", "GET")),
+            entry_status=429, **seen,
             why="express-rate-limit lets one request a minute through, and this is the second.",
         )  # fmt: skip
         stage.stop(other)
@@ -137,7 +138,8 @@ def perform(stage: Stage) -> None:
                             ORDERS=orders.url)  # fmt: skip
         stage.record(
             "express5-keys-unreachable", ask(astray, "/api/orders", signed_elsewhere("mary")), expect=500,
-            outcome="error", layer="identity_provider", span=(At("edge", "tcp.connect"), At("edge", "GET", nth=1)), entry_status=500, **seen,
+            outcome="error", layer="identity_provider", span=(At("edge", "tcp.connect"), At("edge", "GET", nth=1)),
+            entry_status=500, **seen,
             why="Nobody listens where the gateway fetches the issuer's keys: it cannot verify any token.",
         )  # fmt: skip
         stage.stop(astray)
