@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kit.stage import At, Request, Service, Stage
+from family import CLIENT, ask
+from kit.stage import At, Stage
 from kit.stores import postgres
 from kit.tokens import SECRET, bearer
 
@@ -19,12 +20,6 @@ CREATE TABLE reservations (order_id int, state text);
 GRANT INSERT ON reservations TO shop;
 """
 USED = ("otelhttp", "otelpgx", "pgx/v5", "otel/sdk")
-CLIENT = "203.0.113.7"
-
-
-def ask(service: Service, method: str, path: str, token: str | None = None, body: object = None) -> Request:
-    headers = {"X-Forwarded-For": CLIENT} | ({"Authorization": token} if token else {})
-    return service.request(method, path, body, headers)
 
 
 def perform(stage: Stage) -> None:
@@ -113,7 +108,6 @@ def perform(stage: Stage) -> None:
             "otelhttp-database-login", ask(stranger, "GET", "/api/orders", mary), expect=500,
             outcome="denied", layer="database", phase="authn", span=At("orders", "connect"),
             reason="password authentication failed", entry_status=500, findings=["status_rewritten"], **seen,
-            unmended="The span that waits for a connection is named, not the login below it.",
             why="orders is given a password that is not the role's: PostgreSQL refuses its login, whoever the caller is.",
         )  # fmt: skip
         database.process.kill()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 )
 
 // A decider asks a policy engine whether somebody may do something to an order.
@@ -60,6 +61,8 @@ func ask(ctx context.Context, url string, question, said any) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
 	answer, err := call(ctx, http.MethodPost, url, "", bytes.NewReader(body))
 	if err != nil {
 		return err
