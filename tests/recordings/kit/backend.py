@@ -102,6 +102,8 @@ def _enters(document: dict[str, Any], service: str, path: str) -> bool:
     for resource, _, span in spans(document):
         if service_of(resource) == service and not span.get("parentSpanId") and span.get("kind") in (2, "SPAN_KIND_SERVER"):
             found = attributes(span)
-            if str(found.get("url.path") or found.get("http.target") or "").split("?")[0] == path.split("?")[0]:
+            # Spring's observations call the path `http.url`; Envoy has nothing but the whole URL there.
+            entered = found.get("url.path") or found.get("http.target") or found.get("http.url") or ""
+            if urllib.parse.urlsplit(str(entered)).path == path.split("?")[0]:
                 return True
     return False
