@@ -1,0 +1,5 @@
+// ES modules are instrumented through a hook of the loader.
+import { register } from 'node:module';
+
+register('@opentelemetry/instrumentation/hook.mjs', import.meta.url);
+await import('@opentelemetry/auto-instrumentations-node/register');
