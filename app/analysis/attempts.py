@@ -23,6 +23,7 @@ def settle_retries(account: Account) -> None:
     steps = account.inner
     if len(steps) < 2 or not any(is_bad(step) for step in steps):
         return
+    acts = _Batches(account)
     good: dict[tuple[object, ...], list[Account]] = {}
     for step in steps:
         if not is_bad(step) and step.state in (State.FINE, State.ALLOW):
@@ -30,8 +31,35 @@ def settle_retries(account: Account) -> None:
                 good.setdefault(key, []).append(step)
     for step in steps:
         if is_bad(step):
+            if acts.holds(step):
+                continue
             found = (_first_from(good.get(key, ()), step.end - 1) for key in _made_good_by(step))
             step.resolved_by = min((one for one in found if one is not None), key=by_start, default=None)
+
+
+class _Batches:
+    """Calls that a hop makes once for each of many things: alike to the eye, and none of them an attempt at another."""
+
+    def __init__(self, account: Account) -> None:
+        self._many = semconv.http_status(account.node.span) == 207
+        self._good: dict[tuple[str, str, str], int] = {}  # the end of the first success
+        for step in account.inner:
+            if _changes(step) and step.state in (State.FINE, State.ALLOW) and not is_bad(step) and step.answer is Answer.OK:
+                target = structure.call_target(step.node)
+                self._good[target] = min(step.end, self._good.get(target, step.end))
+        self._logins = [s.start for s in account.inner if s.is_call and s.called is Peer.IDENTITY]
+
+    def holds(self, step: Account) -> bool:
+        """Whether a refused change is one of many: the same was done before it, or the answer is that of a batch."""
+        if not _changes(step) or _is_retry(step) or step.state is not State.DENY:
+            return False
+        if any(start >= step.end for start in self._logins):
+            return False  # a new token was fetched after the refusal, to try once more
+        return self._many or self._good.get(structure.call_target(step.node), step.start + 1) <= step.start
+
+
+def _changes(step: Account) -> bool:
+    return step.kind == SpanKind.CLIENT and semconv.method(step.node.span) in ("POST", "PUT", "PATCH", "DELETE")
 
 
 def _first_from(steps: Sequence[Account], moment: int) -> Account | None:
@@ -102,8 +130,8 @@ def choose(refusals: list[Account], broken: list[Account]) -> Account | None:
         return last
     if _attempts(equal):
         return last
-    best = max(_weight(r) for r in equal)
-    return min((r for r in equal if _weight(r) == best), key=by_start)
+    best = max(weight(r) for r in equal)
+    return min((r for r in equal if weight(r) == best), key=by_start)
 
 
 def _equal(a: Account, b: Account) -> bool:
@@ -156,7 +184,7 @@ def _attempts(equal: list[Account]) -> bool:
     return all(a.end <= b.start for a, b in pairwise(ordered))
 
 
-def _weight(step: Account) -> int:
+def weight(step: Account) -> int:
     """How good the step's proof is, to choose between two spans of one statement."""
     if step.signal is None:
         return 0

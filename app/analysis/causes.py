@@ -7,7 +7,7 @@ import re2
 from app.analysis import peers, reasons, statements
 from app.analysis.accounts import Account, Item, State, Tolerated, Way, because, by_end, gathered, live
 from app.analysis.answers import GOOD, REFUSALS, Answer
-from app.analysis.attempts import choose, settle_retries
+from app.analysis.attempts import choose, settle_retries, weight
 from app.analysis.peers import Peer
 from app.analysis.requests import of_request
 from app.analysis.roles import is_proxy
@@ -63,8 +63,13 @@ def _went_on_itself(account: Account) -> bool:
 def _denied_by_signal(account: Account, signal: Signal) -> None:
     account.state = State.DENY
     steps = [s for s in live(account) if s.resolved_by is None]
-    if signal.says in ("store", "peer") and account.is_call and not any(s.is_hop for s in steps):
-        return  # the SDK's own word on its call; the HTTP call below only repeats it
+    if signal.says in ("store", "peer") and account.kind is not SpanKind.SERVER and not any(s.is_hop for s in steps):
+        # The SDK's own word on its call; an HTTP call below only repeats it, the same store's own span is nearer to it.
+        inner = [s for s in steps if s.state is State.DENY and s.spoke is not None and s.spoke.is_store]
+        nearer = [s for s in inner if weight(s) >= weight(account)]
+        if nearer:
+            because(account, max(nearer, key=by_end))
+        return
     deeper = [s for s in steps if explains_refusal(s)]
     if deeper:
         chosen = choose(deeper, [])
@@ -73,7 +78,7 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
         return
     asked = [s for s in steps if s.state is State.MUTE]
     questions = [s for s in steps if s.is_call or s.check or s.state is State.MUTE]
-    if asked and asked[-1] is questions[-1] and not _is_introspection(asked[-1]):
+    if asked and asked[-1] is questions[-1] and not (_is_introspection(asked[-1]) and not _tells_of_a_token(account)):
         # The engine's result stands on the asker's span: the decider is the engine, by its own span where it has one.
         account.decider = _server_of(asked[-1])
         account.asks_engine = True
@@ -105,8 +110,18 @@ def _speaks_for_engine(signal: Signal) -> bool:
 
 
 def _is_introspection(step: Account) -> bool:
-    """Looking a token up is the asker's own check; what it found is one of many things that may be wrong with a token."""
     return step.signal is not None and step.signal.rule.layer == "identity_provider"
+
+
+# What only the one who issued a token knows of it.
+_ISSUERS_WORDS = frozenset({"token_revoked", "token_invalid", "token_expired", "user_unknown", "account_disabled",
+                            "account_locked"})  # fmt: skip
+
+
+def _tells_of_a_token(account: Account) -> bool:
+    """Whether a check that looked a token up tells what was found there, and not what else was wrong: its scope, its owner."""
+    known = reasons.of(statements.reason_text(account.reading, account.node, account.signal))
+    return known is not None and known.code in _ISSUERS_WORDS
 
 
 def _vague(account: Account) -> bool:
@@ -114,8 +129,9 @@ def _vague(account: Account) -> bool:
     words = statements.reason_text(account.reading, account.node, account.signal)
     found = reasons.of(words)
     if found is None:
-        # A guard known by its place has no reason of its own; its name and flags are none.
-        return not words or (account.signal is not None and account.signal.evidence in ("structure", "protocol"))
+        # A guard gives a framework's refusal whatever happened inside it; its name and flags are no reason.
+        signal = account.signal
+        return not words or (signal is not None and (signal.says == "guard" or signal.evidence in ("structure", "protocol")))
     return found.code in ("dependency_error", "access_denied", "token_invalid", "login_required")
 
 

@@ -118,7 +118,7 @@ def _database(span: Span, system: str) -> Change | None:
     verb = semconv.db_operation(span)
     if system in _CACHES:
         return _cache(span, verb)
-    text = semconv.first_text(span.attributes, ("db.query.text", "db.statement"))[:8192]
+    text = semconv.first_text(span.attributes, semconv.ALIASES["db.query"])[:8192]
     if verb == "SELECT" and not _writes_within(text):
         return None
     target = semconv.db_target(span) or _table(text) or semconv.db_namespace(span) or system
@@ -161,7 +161,7 @@ def _cache(span: Span, verb: str) -> Change | None:
     known = words()
     if verb not in known.redis_writes and verb not in _CACHE_COMMANDS:
         return None
-    text = semconv.first_text(span.attributes, ("db.query.text", "db.statement"))[:512]
+    text = semconv.first_text(span.attributes, semconv.ALIASES["db.query"])[:512]
     pieces = text.split(None, 2)
     key = pieces[1] if len(pieces) > 1 else ""
     target = key or semconv.first_text(span.attributes, ("server.address", "net.peer.name")) or "cache"

@@ -10,7 +10,8 @@ from app.analysis.judge import Judgement
 from app.analysis.naming import Named
 from app.analysis.signals import Signal
 from app.analysis.verdict import Decision, Hop, Layer, LayerDecision, Outcome
-from app.traces.model import Node
+from app.traces import semconv
+from app.traces.model import Node, SpanKind
 
 _MOST = 60
 _MOST_HOPS = 500
@@ -88,12 +89,31 @@ def _key(entry: LayerDecision) -> tuple[Layer, str, Decision]:
 
 def _inferred(judgement: Judgement, node: Node, chain: set[int]) -> Decision:
     """What an unrecorded answer must have been, by what came next."""
+    stated = _result_around(judgement, node)
+    if stated is not None:
+        return stated
     if node.index in chain:
         return Decision.UNKNOWN if judgement.outcome is Outcome.INCONCLUSIVE else Decision.DENY
     if judgement.outcome is Outcome.ALLOWED:
         signal = judgement.reading.signals.get(node.index)
         return Decision.UNKNOWN if signal is not None and signal.bulk else Decision.ALLOW
     return Decision.UNKNOWN
+
+
+def _result_around(judgement: Judgement, node: Node) -> Decision | None:
+    """The result of the check that asked the question, where it asked nobody else; None where there is no such check."""
+    reading = judgement.reading
+    call: Node | None = None
+    for above in reading.ancestors(node):
+        if above.span.kind is SpanKind.CLIENT:
+            call = above
+        signal = reading.signals.get(above.index)
+        if signal is not None and signal.is_check and signal.decision in ("allow", "deny"):
+            alone = [kid for kid in reading.kids(above) if kid.span.kind is SpanKind.CLIENT and not semconv.db_system(kid.span)]
+            return _DECISIONS[signal.decision] if alone == [call] or signal.decision == "allow" else None
+        if above.span.kind is not SpanKind.CLIENT and call is not None:
+            return None
+    return None
 
 
 def _not_reached(judgement: Judgement, seen: set[tuple[Layer, str]]) -> Iterator[LayerDecision]:

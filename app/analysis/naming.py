@@ -105,6 +105,8 @@ def _layer(judgement: Judgement, origin: Account, signal: Signal | None, status:
         if signal.rule.layer_by == "service_role" and node.span.kind is SpanKind.CLIENT:
             asked = peers.of_call(node.span)  # what the asker wrote down is the answer of the one it asked
             return _BY_PEER.get(asked, Layer.POLICY_ENGINE if origin.decider is not None else layer)
+        if origin.decider is not None and signal.rule.layer_by == "service_role":
+            layer = roles.layer_of(origin.decider)
         if layer is Layer.APPLICATION and (judgement.asked or origin.decider is not None or origin.asks_engine):
             # Asked about a third party's action, it answered and did nothing else: that is what an engine does.
             return Layer.IDENTITY_PROVIDER if statements.phase(signal) is Phase.AUTHN else Layer.POLICY_ENGINE

@@ -10,7 +10,16 @@ from app.analysis.accounts import Account, State, Way, because, by_end, explain,
 from app.analysis.answers import REFUSALS, Answer
 from app.analysis.attempts import choose
 from app.analysis.peers import Peer
-from app.analysis.steps import explains_refusal, is_business, is_guarding, is_limiter_name, last_guard, may_refuse, throttles
+from app.analysis.steps import (
+    explains_refusal,
+    is_business,
+    is_by_place,
+    is_guarding,
+    is_limiter_name,
+    last_guard,
+    may_refuse,
+    throttles,
+)
 from app.analysis.tolerance import tolerate
 from app.traces.model import SpanKind
 
@@ -52,7 +61,7 @@ def _refused(account: Account, steps: list[Account]) -> None:
         s for s in open_ if explains_refusal(s) or s.state is State.SILENT or (s.state is State.BROKEN and s.answer in REFUSALS)
     ]
     if account.answer is Answer.THROTTLED:
-        refusals = [s for s in refusals if throttles(s)]
+        refusals = [s for s in refusals if throttles(s) or is_by_place(s)]
     refused_at = min((r.end for r in refusals if r.check or r.explicit or r.called is Peer.POLICY), default=None)
     # A failure after a check's refusal is its consequence.
     broken = [s for s in open_ if s.state is State.BROKEN and is_guarding(s) and (refused_at is None or s.start < refused_at)]
@@ -95,7 +104,7 @@ def _refused(account: Account, steps: list[Account]) -> None:
 
 def _let_pass(steps: list[Account]) -> None:
     """Guards known by their place alone let the request pass where something was asked, done or broke after they had ended."""
-    guards = [s for s in steps if s.signal is not None and s.signal.says == "guard" and s.signal.evidence == "structure"]
+    guards = [s for s in steps if is_by_place(s)]
     if not guards:
         return
     asked = (s.start for s in steps if s.state in (State.MUTE, State.BROKEN) or may_refuse(s) or is_business(s))
@@ -164,7 +173,8 @@ def _failed(account: Account, steps: list[Account]) -> None:
 
 def _inner_last(broken: list[Account]) -> bool:
     last = max(broken, key=by_end)
-    return last.kind == SpanKind.INTERNAL and not any(b.is_call and b.start <= last.start <= b.end for b in broken)
+    # An inner failure at the time of a call's is its consequence, also where it does not stand above it.
+    return last.kind == SpanKind.INTERNAL and not any(b.is_call and b.start <= last.end and last.start <= b.end for b in broken)
 
 
 def _independent(broken: list[Account], refusal: Account, steps: list[Account]) -> list[Account]:

@@ -136,6 +136,25 @@ def phase(signal: Signal) -> Phase:
         return Phase.AUTHZ
     if signal.rule.id == "kong.plugin-authz" and name.endswith(".acl") and _asked_who(signal):
         return Phase.AUTHN
+    if signal.says == "guard" and signal.evidence == "structure" and signal.hit.condition.phase is None:
+        return _guards_phase(signal)
+    return signal.phase
+
+
+_GUARD_NAMES = ("express.name", "router.name", "koa.name", "hook.callback.name")
+
+
+def _guards_phase(signal: Signal) -> Phase:
+    """What a guard known by its place looked at: its name says so, else the status that its hop answered."""
+    name = (semconv.first_text(signal.node.span.attributes, _GUARD_NAMES) or signal.node.span.name).lower()
+    if signal.phase is Phase.AUTHN and not any(word in name for word in (*_AUTHN_NAMES, "passport", "bearer")):
+        here = signal.node.parent
+        for _ in range(16):
+            if here is None or here.span.kind is SpanKind.SERVER:
+                break
+            here = here.parent
+        if here is not None and answers.asks_who(here.span) is False:
+            return Phase.AUTHZ
     return signal.phase
 
 

@@ -57,6 +57,11 @@ def is_check(step: Account) -> bool:
     return False
 
 
+def is_by_place(step: Account) -> bool:
+    """Whether the step is a guard of which nothing is known but that it stands last before a refusal."""
+    return step.signal is not None and step.signal.says == "guard" and step.signal.evidence == "structure"
+
+
 def throttles(step: Account) -> bool:
     origin = step.chain()[-1]
     if origin.answer is Answer.THROTTLED or step.answer is Answer.THROTTLED:

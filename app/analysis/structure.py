@@ -93,10 +93,16 @@ def handler_exists(reading: Reading, node: Node) -> bool:
     return bool(latest > (node.start_ns, node.index))
 
 
+# Express 5 hands its chain to a router of its own, whose spans wrap those of Express.
+_EXPRESS = "@opentelemetry/instrumentation-express"
+_WRAPPERS = {"@opentelemetry/instrumentation-router": _EXPRESS}
+
+
 def _family(node: Node) -> tuple[str, str]:
     """Spans of one framework's chain: the same library, and the same first word of the name."""
     span = node.span
-    return span.scope.name, "kong.access" if span.name.startswith("kong.access.") else ""
+    scope = span.scope.name
+    return _WRAPPERS.get(scope, scope), "kong.access" if span.name.startswith("kong.access.") else ""
 
 
 def _siblings(reading: Reading, node: Node) -> list[Node]:
@@ -110,10 +116,21 @@ def last_among_siblings(reading: Reading, node: Node) -> bool:
 
 
 def later_sibling_exists(reading: Reading, node: Node) -> bool:
-    """Another span of its family started after it."""
-    parent = reading.parent(node)
-    if parent is None:
-        return False
+    """Another span of its family started after it; for one that a wrapper hides, after the wrapper."""
+    family = _family(node)
+    for _ in range(8):
+        parent = reading.parent(node)
+        if parent is None:
+            return False
+        if _begins_later(reading, parent, node):
+            return True
+        if family[0] != _EXPRESS or parent.span.kind is not SpanKind.INTERNAL or _family(parent) != family:
+            return False
+        node = parent
+    return False
+
+
+def _begins_later(reading: Reading, parent: Node, node: Node) -> bool:
     latest = reading.memo.get(("latest", parent.index))
     if latest is None:
         latest = reading.memo["latest", parent.index] = {}

@@ -37,11 +37,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "rpc.system": ("rpc.system.name", "rpc.system"),
     "rpc.method": ("rpc.method",),
     "rpc.service": ("rpc.service",),
-    "db.system": ("db.system.name", "db.system"),
+    "db.system": ("db.system.name", "db.system", "jdbc.datasource.driver"),
     "db.operation": ("db.operation.name", "db.operation"),
-    "db.query": ("db.query.text", "db.statement"),
+    "db.query": ("db.query.text", "db.statement", "jdbc.query[0]"),
     "db.target": ("db.collection.name", "db.sql.table", "db.mongodb.collection", "db.cassandra.table"),
-    "db.namespace": ("db.namespace", "db.name"),
+    "db.namespace": ("db.namespace", "db.name", "jdbc.datasource.name"),
     "db.code": ("db.response.status_code", "pgx.sql_state", "error.type"),
     "messaging.operation": ("messaging.operation.type", "messaging.operation.name", "messaging.operation"),
     "messaging.destination": ("messaging.destination.name", "messaging.destination"),
@@ -273,8 +273,20 @@ def db_system(span: Span) -> str:
     if value is None:
         value = attributes.get("db.system")
         if value is None:
-            return ""
+            driver = attributes.get(JDBC_DRIVER)
+            return _system_of(text(driver)) if driver is not None else ""
     return value if isinstance(value, str) else text(value)
+
+
+JDBC_DRIVER = "jdbc.datasource.driver"  # Micrometer's observations of a data source
+_JDBC = ("postgresql", "mysql", "mariadb", "oracle", "sqlserver", "h2", "db2", "sqlite")
+
+
+@functools.lru_cache(maxsize=256)
+def _system_of(driver: str) -> str:
+    """The database of a JDBC driver's class name."""
+    lowered = driver.lower()
+    return next((system for system in _JDBC if system in lowered), "other_sql")
 
 
 def db_operation(span: Span) -> str:
@@ -285,7 +297,7 @@ def db_operation(span: Span) -> str:
     attributes = span.attributes
     named = first_text(attributes, ("db.operation.name", "db.operation"))
     if not named:
-        named = first_text(attributes, ("db.query.summary", "db.query.text", "db.statement"))
+        named = first_text(attributes, ("db.query.summary", *ALIASES["db.query"]))
     if not named:
         named = span.name.removeprefix("query ").rpartition(":")[2]
     word = without_comment(named)[:64].split(None, 1)

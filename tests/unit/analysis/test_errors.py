@@ -1,5 +1,7 @@
 """An error is not a denial: what broke is named, and whether the door then stood open or shut."""
 
+# ruff: noqa: E501 - drawings are as wide as they are
+import pytest
 from support.draw import judged
 
 
@@ -145,3 +147,35 @@ def test_a_caller_that_went_away_took_no_decision():
           gateway: > GET http://orders/x  error="context canceled"
     """)
     assert (trace.outcome, trace.kinds & {"fail_closed"}) == ("error", set())
+
+
+@pytest.mark.parametrize(
+    ("call", "layer", "target"),
+    [("connect  kind=client db.system=postgresql db.namespace=shop", "database", "shop"),
+     ("> GET http://issuer/.well-known/jwks.json ", "identity_provider", "issuer")],
+)  # fmt: skip
+def test_a_socket_that_failed_belongs_to_the_call_around_it(call, layer, target):
+    trace = judged(f"""
+        orders: GET /orders  500 error
+          orders: {call} error="connect ECONNREFUSED"
+            orders: tcp.connect  error="connect ECONNREFUSED"  @socket
+    """)
+    assert (trace.outcome, trace.origin, trace.layer) == ("error", "socket", layer)
+    assert [e.target for e in trace.layers if e.decision == "error"] == [target]
+
+
+def test_an_inner_failure_beside_the_call_that_failed_is_its_consequence():
+    trace = judged("""
+        cart: GET /cart  500 error 0-50ms
+          cart: middleware - connect  error="connect ECONNREFUSED" 1-40ms
+          cart: redis-connect  kind=client db.system=redis error="connect ECONNREFUSED" 5-39ms @call
+    """)
+    assert (trace.outcome, trace.origin, trace.layer) == ("error", "call", "database")
+
+
+def test_a_data_source_seen_by_micrometer_is_a_database():
+    trace = judged("""
+        accounts: GET /profile  500 error
+          accounts: connection  kind=client jdbc.datasource.driver=org.postgresql.Driver jdbc.datasource.name=shop error="timed out"  @call
+    """)
+    assert (trace.outcome, trace.origin, trace.layer) == ("error", "call", "database")

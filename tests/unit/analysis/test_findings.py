@@ -189,3 +189,40 @@ def test_who_and_from_where():
               orders: auth.permission_check  auth=refused because=no
     """)
     assert (trace.principal, trace.client_address) == ("mallory", "203.0.113.50")
+
+
+@pytest.mark.parametrize(
+    ("line", "personal"),
+    [
+        ("orders: load  enduser.id=mary", True),
+        ("orders: load  enduser.id=01J9ZQ3V5EXAMPLE7K2M8P4R6T", False),
+        ("orders: load  enduser.id=auth0|5f7c8ec7c33c6c004bbafe82", False),
+        ("orders: load  enduser.id=u1", False),
+        ("orders: load  enduser.id=arn:aws:iam::123456789012:role/orders", False),
+        ("orders: SELECT orders  user.name=shop", False),
+    ],
+)
+def test_an_opaque_id_is_nobodys_name(line, personal):
+    trace = judged(f"orders: GET /x  200\n  {line}")
+    assert ("pii_in_attributes" in trace.kinds) is personal
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("redis://cache:6379", False),
+        ("redis://app:s3cr3tpw@cache:6379", True),
+        ("Endpoint=sb://x/;SharedAccessKey=Zm9vYmFyYmF6", True),
+    ],
+)
+def test_a_connection_string_holds_a_secret_only_where_it_has_one(text, secret):
+    trace = judged(f'orders: GET /x  200\n  orders: GET k  kind=client db.system=redis db.connection_string="{text}"')
+    assert ("secret_in_attributes" in trace.kinds) is secret
+
+
+def test_prose_about_a_token_names_no_secret():
+    trace = judged("""
+        stock: GET /x  401
+          stock: auth.token_validate  auth=refused because="invalid token: token has invalid claims: token is expired"
+    """)
+    assert trace.reason == "invalid token: token has invalid claims: token is expired"

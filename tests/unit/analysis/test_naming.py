@@ -221,3 +221,31 @@ def test_one_that_is_asked_and_says_no_in_a_good_answer_is():
               permissions: evaluate  auth=refused because="not shared"  @check
     """)
     assert (trace.origin, trace.layer, trace.enforced_by.service) == ("check", "policy_engine", "docs")
+
+
+@pytest.mark.parametrize(
+    ("why", "decider"),
+    [("token was revoked", "idp"), ("token lacks scope orders:read", "check")],
+    ids=["its issuer", "the asker"],
+)
+def test_who_refused_a_token_that_was_looked_up(why, decider):
+    trace = judged(f"""
+        gateway: GET /x  401
+          gateway: auth.token_validate  auth=refused because="{why}" @check
+            gateway: > POST http://city-id/oauth2/introspect  200
+              city-id: POST /oauth2/introspect  200 @idp
+    """)
+    assert trace.origin == decider
+    assert trace.layer == {"idp": "identity_provider", "check": "api_gateway"}[decider]
+    assert trace.enforced_by.service == "gateway"
+
+
+def test_a_question_asked_inside_a_check_that_passed_was_answered_well():
+    trace = judged("""
+        gateway: GET /x  200
+          gateway: auth.token_validate  auth=passed
+            gateway: > POST http://city-id/oauth2/introspect  200
+              city-id: POST /oauth2/introspect  200
+    """)
+    assert ("identity_provider", "allow") in trace.met
+    assert ("identity_provider", "unknown") not in trace.met

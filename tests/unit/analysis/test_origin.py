@@ -239,3 +239,50 @@ def test_a_linked_consumer_whose_clock_is_behind_is_not_the_entry():
     """)
     assert (trace.outcome, trace.origin, trace.entry.status) == ("partially_denied", "check", 202)
     assert not trace.kinds & {"side_effect_after_denial", "broken_propagation"}
+
+
+def test_of_nested_spans_of_one_store_the_inner_one_refused():
+    trace = judged("""
+        orders: GET /orders  500 error
+          orders: pool.acquire  kind=client db.system=postgresql pgx.sql_state=28P01 error="password authentication failed"
+            orders: connect  kind=client db.system=postgresql pgx.sql_state=28P01 error="password authentication failed"  @login
+    """)
+    assert (trace.origin, trace.layer) == ("login", "database")
+
+
+def test_a_drivers_exception_on_the_request_is_only_an_echo_of_the_call():
+    error = 'error="InsufficientPrivilegeError" raises="asyncpg.exceptions.InsufficientPrivilegeError:permission denied for table ledger"'
+    trace = judged(f"""
+        orders: GET /ledger  500 {error}
+          orders: SELECT ledger  {error}  @query
+    """)
+    assert (trace.origin, trace.layer) == ("query", "database")
+    assert "status_rewritten" in trace.kinds
+
+
+def bulk(status: int, *middle: str):
+    lines = "\n".join(f"          orders: {line}" for line in middle)
+    return judged(f"""
+        orders: POST /holds/bulk  {status}
+{lines}
+    """)
+
+
+GOOD, BAD = "> POST http://stock/holds  201", "> POST http://stock/holds  403  @refused"
+
+
+@pytest.mark.parametrize(("status", "calls"), [(200, (GOOD, BAD, GOOD)), (207, (BAD, GOOD))])
+def test_a_change_refused_among_changes_of_its_kind_is_one_item_of_many(status, calls):
+    trace = bulk(status, *calls)
+    assert (trace.outcome, trace.origin) == ("partially_denied", "refused")
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [(BAD, GOOD), (GOOD, BAD, "> POST http://identity/oauth2/token  200", GOOD)],
+    ids=["tried again", "with a new token"],
+)
+def test_one_made_good_afterwards_was_tried_again(calls):
+    trace = bulk(200, *calls)
+    assert trace.outcome == "allowed"
+    assert "retried" in trace.kinds
