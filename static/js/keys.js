@@ -1,4 +1,4 @@
-// [data-key="d"]: pressing d does what clicking the element does; a field is focused instead.
+// [data-key="d"]: pressing d does what clicking the element does; a field is focused instead. Several keys: "a e".
 // [data-opens="id"]: opens a <dialog> instead of following the link.
 // No key is taken while somebody types, nor with Ctrl, Alt or Meta, except where the key is written so ("Ctrl+k").
 function isTyping(target) {
@@ -17,7 +17,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (document.querySelector("dialog[open]:modal")) return;
-  const element = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === name && visible(one));
+  const element = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key.split(" ").includes(name) && visible(one));
   if (!element) return;
   event.preventDefault();
   if (isTyping(element)) { element.focus(); element.select?.(); } else element.click();

@@ -1,4 +1,4 @@
-// [data-rows] holds [data-row] elements: j and k walk along them, o and Enter open the row's first link, x ticks its box.
+// [data-rows] holds [data-row] elements: j and k walk along them, o and Enter open the row's first link.
 // [data-row="denial"]: n and p walk along those alone. The row stood on has data-at and the focus.
 function rows() {
   return [...document.querySelectorAll("[data-rows] [data-row]")].filter((row) => row.getClientRects().length > 0);
@@ -25,7 +25,6 @@ const acts = {
   p: () => step("denial", -1),
   o: (row) => row?.querySelector("a[href]")?.click(),
   Enter: (row) => row?.querySelector("a[href]")?.click(),
-  x: (row) => row?.querySelector("input[type=checkbox]")?.click(),
 };
 
 document.addEventListener("keydown", (event) => {

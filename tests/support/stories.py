@@ -219,6 +219,40 @@ def broken_policy() -> tuple[Trace, Verdict]:
     )  # fmt: skip
 
 
+def failed_open() -> tuple[Trace, Verdict]:
+    """The policy engine was down, and orders went on without it. The questions beside the way took longer than the way."""
+    t = Teller()
+    t.span("gw", "", "edge-gateway", "POST /orders/{id}/refund", 0, 20.8, SERVER, http(200, "POST", "/orders/{id}/refund"))
+    t.span("token", "gw", "edge-gateway", "auth.token_validate", 0.4, 11, INNER, {"auth.result": "success"})
+    t.span("ask-id", "token", "edge-gateway", "POST", 0.6, 10.9, CLIENT, http(200, **{"server.address": "identity"}))
+    t.span("identity", "ask-id", "identity", "POST /introspect", 1, 10.5, SERVER, http(200, "POST", "/introspect"))
+    t.span("route", "gw", "edge-gateway", "auth.permission_check", 11.1, 11.2, INNER, {"auth.result": "success"})
+    t.span("hand-on", "gw", "edge-gateway", "POST", 11.3, 20.5, CLIENT, http(200, **{"server.address": "orders"}))
+    t.span("orders", "hand-on", "orders", "POST /orders/{id}/refund", 12, 20, SERVER, http(200, "POST", "/orders/{id}/refund"))
+    t.span("check", "orders", "orders", "auth.authorize", 13, 15, INNER, {"auth.result": "error"})
+    t.span("ask", "check", "orders", "POST", 13.2, 14.8, CLIENT, http(503, **{"server.address": "policy"}), status=Status.ERROR)
+    t.span("refund", "orders", "orders", "INSERT", 16, 17, CLIENT, {
+        "db.system.name": "postgresql", "db.namespace": "shop", "server.address": "127.0.0.1"})  # fmt: skip
+    trace = t.trace()
+    return trace, verdict(
+        trace,
+        outcome=Outcome.ALLOWED, confidence=Confidence.MEDIUM, principal="clerk",
+        entry=Place("edge-gateway", span_id("gw"), 200),
+        layers=(
+            LayerDecision(Layer.API_GATEWAY, "edge-gateway", Decision.ALLOW, span_id("token")),
+            LayerDecision(Layer.IDENTITY_PROVIDER, "identity", Decision.ALLOW, span_id("identity")),
+            LayerDecision(Layer.APPLICATION, "orders", Decision.ERROR, span_id("check"), "upstream_error"),
+        ),
+        path=(
+            hop(trace, "gw", None, 200), hop(trace, "identity", "edge-gateway", 200), hop(trace, "orders", "edge-gateway", 200),
+        ),
+        side_effects=(SideEffect("orders", span_id("refund"), EffectKind.DB_WRITE, "refunds", EffectTime.NO_DENIAL,
+                                 trace.by_id[span_id("refund")].start_ns),),
+        findings=(Finding(FindingKind.FAIL_OPEN, "orders", span_id("ask"), "The call of orders to policy broke."),),
+        sentence="orders let clerk through although its check with policy broke.",
+    )  # fmt: skip
+
+
 def let_through() -> tuple[Trace, Verdict]:
     """orders' own check said no, and the update ran all the same."""
     t = Teller()

@@ -9,6 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
+from app.cases.alerts import of_episode
+from app.cases.model import case_name
+from app.cases.store import cases_of_alert
+from app.db.session import Database
 from app.errors import SourceError
 from app.investigation.candidates import Order
 from app.investigation.measure import Measure, Range
@@ -16,8 +20,9 @@ from app.investigation.service import FIRST_LOOK_S, Investigation, Seen
 from app.investigation.summary import summary
 from app.security.roles import Permission
 from app.settings import Settings
+from app.times import UnixNanos
 from app.web import render
-from app.web.deps import Now, TheSettings, needs
+from app.web.deps import Now, TheDatabase, TheSettings, needs
 from app.web.views.alert import ChartView, alert_view, chart_view
 from app.web.views.alert_traces import Asked as TracesAsked
 from app.web.views.alert_traces import TracesView, traces_view
@@ -32,6 +37,7 @@ _FRAGMENT_S = 1.5
 _NO_SCRIPT_S = 12.0
 _CHART_S = 1.2
 _ROWS_S = 6.0
+_CASES = 5  # cases named beside an alert
 
 Values = Annotated[list[str], Query(max_length=50)]
 Word = Annotated[str, Query(max_length=200)]
@@ -103,14 +109,15 @@ async def rows(request: Request, asked: AskedFor, investigation: TheInvestigatio
 
 @router.get("/alerts/{key}", dependencies=[needs(Permission.READ)])
 async def show(
-    request: Request, key: Key, investigation: TheInvestigation, settings: TheSettings, now: Now, range: Word = "around"
-) -> Response:
+    request: Request, key: Key, investigation: TheInvestigation, settings: TheSettings, database: TheDatabase, now: Now,
+    range: Word = "around",
+) -> Response:  # fmt: skip
     seen = await investigation.alert(key, now_ns=now, wait_s=FIRST_LOOK_S)
     span = _range(range)
     measured = await _soon(investigation, seen, span)
     view = alert_view(
         seen, settings, investigation.labels, span=span, query=_traces_query(request), measured=measured,
-        webhook=_has_webhook(settings),
+        cases=await _cases(database, seen, now), webhook=_has_webhook(settings),
     )  # fmt: skip
     return render.page(request, "alerts/show.html", view, charts=True)
 
@@ -149,8 +156,9 @@ class TracesPart:
 
 @router.get("/alerts/{key}/traces", dependencies=[needs(Permission.READ)])
 async def traces(
-    request: Request, key: Key, asked: TracesAskedFor, investigation: TheInvestigation, settings: TheSettings, now: Now
-) -> Response:
+    request: Request, key: Key, asked: TracesAskedFor, investigation: TheInvestigation, settings: TheSettings,
+    database: TheDatabase, now: Now,
+) -> Response:  # fmt: skip
     """The traces behind the alert: as a part of its page, or with the whole page for a reader without script."""
     seen = await investigation.alert(key, now_ns=now)
     part = render.is_fragment(request)
@@ -161,10 +169,17 @@ async def traces(
         return render.fragment(request, "alerts/show.html", "traces", TracesPart(view, view.here))
     measured = await _soon(investigation, seen, Range.AROUND)
     whole = alert_view(
-        seen, settings, investigation.labels, span=Range.AROUND, query=_traces_query(request), measured=measured, traces=view,
-        webhook=_has_webhook(settings),
+        seen, settings, investigation.labels, span=Range.AROUND, query=_traces_query(request), measured=measured,
+        cases=await _cases(database, seen, now), traces=view, webhook=_has_webhook(settings),
     )  # fmt: skip
     return render.page(request, "alerts/show.html", whole, charts=True)
+
+
+async def _cases(database: Database, seen: Seen, now_ns: UnixNanos) -> tuple[str, ...]:
+    """The cases that hold this episode of the alert."""
+    kept = of_episode(seen.alert, read_ns=now_ns)
+    async with database.reading() as db:
+        return tuple(case_name(case.number) for case in (await cases_of_alert(db, kept.fingerprint, kept.started_ns))[:_CASES])
 
 
 async def _soon(investigation: Investigation, seen: Seen, span: Range) -> Measure | SourceError | None:

@@ -88,6 +88,7 @@ class ChartView:
 class AlertView:
     """title:   the summary; `title_note` says where Clew had to make it itself
     group:   the crumb: what the list groups it under
+    cases:   names of the cases that hold it
     facts:   what stands beside state and severity, in words
     chart:   None while it is still being asked for (chart_href then gives it), or where it failed
     traces:  None on a page that fetches them afterwards
@@ -110,6 +111,7 @@ class AlertView:
     runbook: str
     generator: str
     case_href: str
+    cases: tuple[str, ...]
     sources: tuple[SourceState, ...]
     failures: tuple[Failure, ...]
     ranges: tuple[tuple[str, str, bool], ...]
@@ -131,6 +133,7 @@ def alert_view(
     span: Range,
     query: str,
     measured: Measure | SourceError | None,
+    cases: tuple[str, ...] = (),
     traces: TracesView | None = None,
     webhook: bool = False,
 ) -> AlertView:
@@ -160,6 +163,7 @@ def alert_view(
         runbook=links.runbook(_told(alert, "runbook_url") or _told(alert, "runbook")),
         generator=links.outside(episode.generator_url),
         case_href=f"/cases/add?alert={quote(alert.key)}",
+        cases=cases,
         sources=source_states(board, webhook=webhook),
         failures=tuple(failure(trouble, here) for trouble in board.troubles),
         ranges=tuple(

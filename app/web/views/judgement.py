@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -61,6 +62,7 @@ class Judgement:
     settles:  what would settle it, where it is open; it then stands in the place of the proofs
     ruled_out: what looks like the origin and is not
     jump:     what the button says, and the row it goes to
+    failed_open: let through although a check broke: the word stays, the calm green does not
     """
 
     outcome: Outcome
@@ -75,6 +77,7 @@ class Judgement:
     facts: tuple[Fact, ...]
     jump: str
     jump_href: str
+    failed_open: bool
 
 
 def judgement(reading: Reading, asked: Asked) -> Judgement:
@@ -96,15 +99,16 @@ def judgement(reading: Reading, asked: Asked) -> Judgement:
         outcome=verdict.outcome,
         kicker=tuple(_kicker(reading)),
         confidence=verdict.confidence,
-        sentence=told(verdict.sentence or words.OUTCOME[verdict.outcome], names),
+        sentence=tuple(_said(reading, names)),
         sub=told(" ".join(_sub(reading)), names),
         proofs=tuple(proofs[:_PROOFS]),
         argument=verdict.because[:_STEPS],
         settles=verdict.settles if reading.tone == "open" else (),
         ruled_out=tuple(_proof(reading, ground, asked) for ground in verdict.grounds if ground.role == "ruled_out")[:3],
         facts=tuple(_facts(reading)),
-        jump=jump.get(reading.tone, "Jump to the entry"),
+        jump=jump["error"] if reading.failed_open else jump.get(reading.tone, "Jump to the entry"),
         jump_href=row_href(reading, asked, reading.focus),
+        failed_open=reading.failed_open,
     )
 
 
@@ -114,6 +118,17 @@ def _names(reading: Reading) -> list[str]:
     found += [layer.target for layer in verdict.layers]
     found += [verdict.service or "", verdict.principal or "", *(finding.service for finding in verdict.findings)]
     return list(dict.fromkeys(found))[:60]
+
+
+def _said(reading: Reading, names: list[str]) -> Iterator[Part]:
+    """The verdict's sentence. A reason is quoted: a word in it that is also a service's name means something else there."""
+    verdict = reading.verdict
+    sentence = verdict.sentence or words.OUTCOME[verdict.outcome]
+    before, reason, after = sentence.partition(f": {verdict.reason}") if verdict.reason else (sentence, "", "")
+    yield from told(before, names)
+    if reason:
+        yield Part(reason)
+        yield from told(after, names)
 
 
 def _kicker(reading: Reading) -> list[str]:
@@ -254,9 +269,7 @@ def _facts(reading: Reading) -> list[Fact]:
     resource = _first(reading, _RESOURCE)
     if resource:
         kind, _, name = resource.partition(":")
-        facts.append(
-            Fact("Resource", name, kind) if name and len(kind) <= 24 and kind else Fact("Resource", resource, "resource")
-        )
+        facts.append(Fact("Resource", name, kind) if name and len(kind) <= 24 and kind else Fact("Resource", resource))
     entry = verdict.entry
     if entry is not None and entry.status is not None:
         facts.append(Fact("Client saw", words.status(entry.status)))

@@ -274,7 +274,8 @@ class _Lanes:
             row = self._row(node) if node is not None else None
             if node is not None and row is not None and (until is None or node.end_ns <= until):
                 beside.append((node, row))
-        deciding = self.reading.trace.by_id.get(self.reading.verdict.span_id or self.reading.focus)
+        open_one = self.reading.focus if self.reading.tone == "open" else ""
+        deciding = self.reading.trace.by_id.get(self.reading.verdict.span_id or open_one)
         line_rows = [row for _, _, row in moves]
         for node, row in sorted(beside, key=lambda pair: pair[0].start_ns)[:_MARKS]:
             asker = self.hops.near[node.index]

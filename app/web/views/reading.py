@@ -55,7 +55,8 @@ class Reading:
     """A trace and its verdict, by span id.
 
     start_ns:   when the trace began
-    focus:      the span a reader wants first: the deciding one, the call whose answer is missing, else the entry
+    focus:      the span a reader wants first: the deciding one, the call whose answer is missing, the check that broke and
+                was not heeded, else the entry
     refused_ns: when the refusal was decided (the end of the deciding span), None where nobody refused
     tone:       `deny`, `error`, `open`, `allow`, or "" for a trace without evidence
     stated:     what single spans decided, by span id: the verdict names one span of each layer, a page shows all
@@ -217,6 +218,9 @@ class Reading:
             refusing = [hop.span_id for hop in verdict.path if hop.span_id in known and (hop.status or 0) >= 400]
             if refusing:
                 return max(refusing, key=lambda span_id: known[span_id].depth)
+        broke = (finding.span_id for finding in verdict.findings if finding.kind is FindingKind.FAIL_OPEN)
+        if self.failed_open and (span_id := next((span_id for span_id in broke if span_id in known), "")):
+            return span_id
         entry = self.entry
         return entry.span.span_id if entry else ""
 

@@ -18,7 +18,6 @@ from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
 
-_BESIDE = 60  # characters that fit beside their key
 _OVERLAP = 4_096  # characters beyond the limit that are searched for secrets
 
 # Tempo cuts attribute values at this many bytes unless told otherwise, and does not say so.
@@ -77,11 +76,6 @@ class AttributeRow:
     truncated: bool = False
     proof: bool = False
     raw: str = ""
-
-    @property
-    def is_long(self) -> bool:
-        """Stands below its key rather than beside it."""
-        return len(self.value) > _BESIDE
 
     @property
     def is_cut(self) -> bool:

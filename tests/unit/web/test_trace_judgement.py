@@ -6,6 +6,7 @@ from support.stories import (
     Teller,
     allowed,
     broken_policy,
+    failed_open,
     http,
     let_through,
     refused_by_policy,
@@ -39,6 +40,26 @@ def test_the_sentence_sets_the_names_apart():
     found = judged(refused_by_policy())
     assert text(found.sentence) == "policy refused mallory: subject is not a member of tenant 42"
     assert [part.text for part in found.sentence if part.is_name] == ["policy", "mallory"]
+
+
+def test_a_reason_is_quoted_though_a_word_of_it_is_also_a_services_name():
+    trace, found = refused_by_policy()
+    sentence = "policy refused mallory: row-level security policy of orders"
+    quoted = msgspec.structs.replace(
+        found, reason="row-level security policy of orders", sentence=f"{sentence}. orders went on."
+    )
+    shown = judged((trace, quoted)).sentence
+    assert text(shown) == quoted.sentence
+    assert [part.text for part in shown if part.is_name] == ["policy", "mallory", "orders"]
+
+
+def test_allowed_past_a_check_that_broke_is_told_as_such_and_leads_to_what_broke():
+    found = judged(failed_open())
+    assert found.failed_open
+    assert found.jump == "Jump to what broke"
+    assert found.jump_href.endswith(f"#s-{span_id('ask')}")
+    assert not judged(allowed()).failed_open
+    assert not judged(let_through()).failed_open
 
 
 def test_what_others_did_with_the_refusal_stands_below_it():

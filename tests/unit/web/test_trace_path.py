@@ -9,6 +9,7 @@ from support.stories import (
     Teller,
     allowed,
     broken_policy,
+    failed_open,
     hop,
     http,
     let_through,
@@ -110,6 +111,22 @@ def test_a_decider_without_spans_of_its_own_is_named_by_its_caller():
     assert steps(found)[-1] == ("decides", "policy")
     assert found.pairs[-1].leg.out == "broke here"
     assert found.lead == "Nobody refused: something on the way broke."
+
+
+def test_the_main_way_follows_the_request_and_not_the_longer_questions_beside_it():
+    found = walked(failed_open())
+    assert steps(found) == [("client", "not recorded"), ("hop", "edge-gateway"), ("hop", "orders")]
+    gateway, orders = (pair.step for pair in found.pairs[1:])
+    assert [(also.name, also.decision) for also in gateway.also] == [("identity", Decision.ALLOW)]
+    assert orders.decision is Decision.ERROR
+    assert ("policy", "answered 503", Decision.ERROR) in [(also.name, also.note, also.decision) for also in orders.also]
+    assert found.lead == "The request went through two doors, and past a check that could not decide."
+
+
+def test_a_database_behind_a_bare_address_goes_by_its_own_name():
+    orders = walked(failed_open()).pairs[-1].step
+    assert ("shop", "1 write") in [(also.name, also.note) for also in orders.also]
+    assert [lane.service for lane in drawn(failed_open()).lanes if lane.layer == "Database"] == ["shop"]
 
 
 def test_a_door_that_was_shut_and_passed_all_the_same_shows_what_happened():

@@ -42,6 +42,19 @@ def test_each_span_says_what_it_did_with_the_refusal():
     assert row(found, "token").decision is Decision.ALLOW
 
 
+def test_every_check_shows_its_own_word_also_one_that_the_verdict_does_not_name():
+    trace, judged = stories.failed_open()
+    stated = {span_id("route"): Decision.ALLOW, span_id("check"): Decision.DENY}
+    found = waterfall(Reading(trace, judged, stated), Axis.of(trace), Asked(trace.trace_id))
+    assert row(found, "route").decision is Decision.ALLOW
+    assert row(found, "check").decision is Decision.ERROR  # the verdict's reading goes before the span's own
+    assert row(fall(trace, judged), "route").decision is None
+
+
+def test_a_check_that_broke_and_was_not_heeded_is_chosen_first():
+    assert row(fall(*stories.failed_open()), "ask").chosen
+
+
 def test_the_deciding_span_is_chosen_until_the_reader_chooses_another():
     assert row(fall(*refused_by_policy()), "decide").chosen
     found = fall(*refused_by_policy(), span=span_id("role"))
