@@ -6,7 +6,7 @@ import msgspec
 
 from app.cases.custody import digest_of
 from app.cases.model import storable
-from app.investigation.alerts import Alert
+from app.investigation.alerts import Alert, key, parse_key
 from app.investigation.alerts import fingerprint as fingerprint_of
 from app.investigation.service import as_firing, as_history
 from app.sources.values import AlertHistory, AlertState, FiringAlert, Interval
@@ -40,6 +40,12 @@ class AlertSnapshot(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return self.labels.get("alertname", "") or "Unnamed alert"
+
+    @property
+    def key(self) -> str:
+        """What addresses its page; "" where its source's fingerprint has another form than Clew's."""
+        made = key(self.fingerprint, self.started_ns)
+        return made if parse_key(made) else ""
 
     @property
     def severity(self) -> str:

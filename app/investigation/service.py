@@ -8,6 +8,7 @@ alert = await investigation.alert(key, now_ns=now)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ from app.investigation.walk import Walks
 from app.security import audit
 from app.security.audit import Act
 from app.security.roles import CLEW
+from app.sources.tempo import TempoClient
 from app.sources.values import AlertHistory, Exemplar, FiringAlert
 from app.sources.webhook import decode_webhook
 from app.times import DAY, MINUTE, UnixNanos
@@ -79,6 +81,7 @@ class Investigation:
         self.walks = Walks()
         self._noted: LRUCache[str, tuple[object, ...]] = LRUCache(_MOST_NOTED)
         self._writing: set[asyncio.Task[None]] = set()
+        self._greeting: asyncio.Task[None] | None = None
 
     @property
     def judgements(self) -> Judgements | None:
@@ -87,6 +90,8 @@ class Investigation:
 
     async def close(self) -> None:
         await self.settle()
+        if self._greeting is not None:
+            self._greeting.cancel()
         await self._gatherer.close()
         await self._finder.close()
         await self._exemplars.close()
@@ -101,9 +106,18 @@ class Investigation:
 
     async def board(self, span_ns: int, *, now_ns: UnixNanos, wait_s: float = WHOLE_S) -> Board:
         """All alerts of the last `span_ns`, each source failing alone. What is new about them is written down."""
+        self._greet(now_ns)
         board = await self._gatherer.board(span_ns, now_ns, wait_s=wait_s)
         self._note(board.alerts, now_ns)
         return board
+
+    def _greet(self, now_ns: UnixNanos) -> None:
+        """Ask Tempo the smallest real question where it is not known to answer: that matters before a trace is wanted."""
+        tempo = self.sources.tempo
+        if tempo is None or (self._greeting is not None and not self._greeting.done()):
+            return
+        if tempo.health.last_success_ns is None or tempo.health.failing_since_ns is not None:
+            self._greeting = asyncio.ensure_future(_asked_anything(tempo, now_ns))
 
     async def alert(self, key: str, *, now_ns: UnixNanos, wait_s: float = WHOLE_S) -> Seen:
         """One alert at the episode that the key names.
@@ -220,6 +234,11 @@ class Investigation:
             for alert, episode in news:
                 self._noted.pop(alert.key_of(episode), None)
             _log.exception("alert episodes were not kept")
+
+
+async def _asked_anything(tempo: TempoClient, now_ns: UnixNanos) -> None:
+    with contextlib.suppress(SourceError):  # its health remembers
+        await tempo.search("{ }", now_ns - MINUTE, now_ns, limit=1, spans_per_set=1)
 
 
 async def receive(db: AsyncSession, body: bytes, *, at: dt.datetime) -> int:

@@ -247,6 +247,17 @@ async def test_tempo_failing_leaves_the_alert_standing(here, watched):
     assert rows(html) == []
 
 
+async def test_the_page_and_its_case_lead_to_each_other(here, watched):
+    watched.alerts.append(firing(minutes_ago=10, **WHO))
+    address = await link(here)
+    assert "CASE-" not in await get(here, address)
+    sent = {"alert": address.rpartition("/")[2], "case": "new", "title": "Guessing", "severity": "warning", "tlp": "TLP:AMBER"}
+    await (await here.as_("analyst")).post("/cases/add", data=sent)
+    chip = markup.one(await get(here, address), "a", href="/cases/CASE-0001")
+    assert chip.words == "CASE-0001"
+    assert markup.one(await get(here, "/cases/CASE-0001"), "a", href=address).words == "BruteForce"
+
+
 async def test_prometheus_failing_leaves_the_kept_alert_and_its_traces(here, watched):
     await an_attack(watched)
     address = await link(here)
@@ -366,5 +377,5 @@ async def test_the_window_is_told_in_words_and_follows_the_rule(here, watched):
     await an_attack(watched)
     html = await traces(here, await link(here))
     assert "From 5 min before it became pending, as far as the rule looks back, until now." in html
-    asked = next(line for line in watched.asked if line.startswith("tempo /api/search"))
+    asked = next(line for line in watched.asked if line.startswith("tempo /api/search") and "auth" in line)
     assert "select(span.auth.result, span.auth.failure_reason)" in asked

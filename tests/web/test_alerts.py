@@ -58,9 +58,37 @@ async def test_episodes_of_one_alert_are_one_row_with_a_strip(here, watched):
     html = await page(here)
     (row,) = rows(html)
     assert "2 times" in row.words
+    links = [link.attributes["href"] for link in markup.elements(html, "a")]
+    newest, before, times = [link for link in links if link.startswith("/alerts/")]
+    assert times == f"{newest}#fired"
+    assert before != newest
+    assert (await (await here.as_("analyst")).get(before)).status_code == 200
     strip = markup.one(html, "svg", class_="strip")
     assert strip.attributes["aria-label"] == "BruteForce fired 2 times in the last 24 hours"
     assert len(markup.elements(html, "rect", class_="on")) == 2
+
+
+async def test_tempo_is_asked_before_a_trace_is_wanted(here, watched):
+    await page(here)
+    await asyncio.wait_for(here.app.state.investigation._greeting, 10)
+    assert "Tempo just now" in markup.one(await page(here), "section", class_="sources").words
+    assert sum("/api/search" in asked for asked in watched.asked) == 1  # it answered: there is nothing more to ask
+
+
+async def test_a_tempo_that_does_not_answer_is_said_to_fail_until_it_does(here, watched):
+    watched.fails["tempo"] = 503
+    await page(here)
+    await asyncio.wait_for(here.app.state.investigation._greeting, 10)
+    assert "Tempo failing since" in markup.one(await page(here), "section", class_="sources").words
+    await asyncio.wait_for(here.app.state.investigation._greeting, 10)
+    watched.fails.clear()
+    for _ in range(100):
+        await page(here)
+        await asyncio.wait_for(here.app.state.investigation._greeting, 10)
+        if "Tempo just now" in markup.one(await page(here), "section", class_="sources").words:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("Tempo answers again, and the page does not say so")
 
 
 async def test_pending_and_silenced_alerts_say_so(here, watched):

@@ -57,7 +57,7 @@ def _source(health: SourceHealth, board: Board) -> SourceState:
         last = f", last answered {ago(health.last_success_ns, board.now_ns)}" if health.last_success_ns else ""
         return SourceState(health.source, "failing", f"{since}{last}")
     if health.last_success_ns is None:
-        return SourceState(health.source, "off", "not asked yet")
+        return SourceState(health.source, "off", "is being asked")
     return SourceState(health.source, "ok", ago(health.last_success_ns, board.now_ns))
 
 

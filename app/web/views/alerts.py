@@ -44,6 +44,7 @@ class Row:
     lasted:   "16 min", "34 min, until 02:51:30"
     note:     what must be known before the state is believed, "" otherwise
     times:    episodes in the last 24 hours
+    before:   the one before this: its address and when it fired, None where there is none in these hours
     blocks:   the strip: (start, width) in percent of the last 24 hours
     mark:     changes when something a reader would notice has changed
     """
@@ -62,6 +63,7 @@ class Row:
     lasted: str
     note: str
     times: int
+    before: tuple[str, UnixNanos] | None
     blocks: tuple[tuple[float, float], ...]
     strip_words: str
     mark: str
@@ -215,6 +217,7 @@ class _Known:
         day_ago = self.now_ns - DAY
         today = [e for e in alert.episodes if e.fired_ns is not None and (e.ended_ns or self.now_ns) > day_ago]
         started = episode.fired_ns or episode.started_ns
+        earlier = max((e for e in today if e.started_ns < episode.started_ns), key=lambda e: e.started_ns, default=None)
         return Row(
             key=alert.key,
             href=f"/alerts/{alert.key}",
@@ -230,6 +233,7 @@ class _Known:
             lasted=lasted(started, episode.ended_ns, self.now_ns),
             note=unconfirmed(alert),
             times=len(today),
+            before=(f"/alerts/{alert.key_of(earlier)}", earlier.fired_ns or earlier.started_ns) if earlier else None,
             blocks=blocks(alert, self.now_ns),
             strip_words=f"{alert.name} fired {number_of(len(today), 'time')} in the last 24 hours",
             mark=_mark(self.state, episode.ended_ns, self.summary, alert.sources),
