@@ -84,7 +84,9 @@ def alert_chart(
     if threshold is not None and not math.isfinite(threshold):
         threshold = None
     drawn = sorted(series, key=_peak, reverse=True)[:_MOST_SERIES]
-    data = [_line(one, index, alone=len(drawn) == 1) for index, one in enumerate(drawn)]
+    data = [_line(one, index) for index, one in enumerate(drawn)]
+    if len(drawn) == 1:
+        data.append(_area(data[0]))
     if exemplars:
         data.append(_exemplars(exemplars, window))
     shapes, annotations = _states(intervals, window)
@@ -129,10 +131,10 @@ def series_name(labels: dict[str, str]) -> str:
     return labels.get("__name__", "") + (f"{{{inner}}}" if inner else "") or "value"
 
 
-def _line(one: Series, index: int, *, alone: bool) -> dict[str, Any]:
+def _line(one: Series, index: int) -> dict[str, Any]:
     colour, dash = _LINES[index % len(_LINES)]
     times, values = _with_breaks(one)
-    trace: dict[str, Any] = {
+    return {
         "type": "scatter",
         "mode": "lines",
         "name": label(series_name(one.labels), 120),
@@ -141,9 +143,24 @@ def _line(one: Series, index: int, *, alone: bool) -> dict[str, Any]:
         "line": {"color": colour, "width": 1.75, "dash": dash},
         "connectgaps": False,
     }
-    if alone:
-        trace |= {"fill": "tozeroy", "fillcolor": "$ink/6"}
-    return trace
+
+
+def _area(line: dict[str, Any]) -> dict[str, Any]:
+    """The ground below a line. At a hole it goes down to zero and comes up again: a fill spans what a line leaves out."""
+    points: list[tuple[int, float]] = []
+    after_hole = False
+    for time, value in zip(line["x"], line["y"], strict=True):
+        if value is None:
+            after_hole = bool(points)
+            continue
+        if after_hole:
+            points += [(points[-1][0], 0), (time, 0)]
+            after_hole = False
+        points.append((time, value))
+    return {
+        "type": "scatter", "mode": "none", "hoverinfo": "skip", "fill": "tozeroy", "fillcolor": "$ink/6",
+        "x": [time for time, _ in points], "y": [value for _, value in points],
+    }  # fmt: skip
 
 
 def _with_breaks(one: Series) -> tuple[list[int], list[float | None]]:

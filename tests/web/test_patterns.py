@@ -44,7 +44,7 @@ async def test_hostile_samples_are_shown_and_harmless(here):
 
 async def test_the_figure_travels_as_data(here):
     figure = json.loads(markup.one(await page(here), "figure", class_="plot").attributes["data-figure"])
-    assert [trace["type"] for trace in figure["data"]] == ["scatter", "scatter"]
+    assert [trace["type"] for trace in figure["data"]] == ["scatter", "scatter", "scatter"]  # the line, its ground, exemplars
 
 
 async def test_headings_are_in_order_and_one_is_the_first(here):

@@ -217,6 +217,9 @@ def _mark(window: Window, event: Event, row: dict[str, int]) -> Mark:
     return Mark(window.x(event.occurred_ns), y, kind, symbol, title)
 
 
+_DAYS_ROOM = 17  # percent of a narrow picture that a tick with its day takes up
+
+
 def _ticks(window: Window) -> tuple[Tick, ...]:
     """Up to eight round times in UTC; the first carries its day."""
     length = window.end_ns - window.start_ns
@@ -228,6 +231,8 @@ def _ticks(window: Window) -> tuple[Tick, ...]:
         anchor = "start" if x < 4 else "end" if x > 96 else "middle"
         ticks.append(Tick(x, _tick_words(at, step, first=not ticks), anchor))
         at += step
+    if len(ticks) > 1 and len(ticks[0].label) > len(ticks[1].label) and ticks[1].x - ticks[0].x < _DAYS_ROOM:
+        del ticks[1]
     return tuple(ticks)
 
 

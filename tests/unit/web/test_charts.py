@@ -45,6 +45,17 @@ def test_a_hole_in_the_data_is_a_hole_in_the_line():
     assert figure["data"][0]["connectgaps"] is False
 
 
+def test_the_ground_below_the_line_does_not_fill_a_hole():
+    line, area = draw([series((0, 1), (1, 2), (2, 3), (10, 4), (11, 5))])["data"]
+    assert line["type"] == area["type"]
+    minutes = [(time - START // MILLISECOND) // 60_000 for time in area["x"]]
+    assert list(zip(minutes, area["y"], strict=True)) == [(0, 1), (1, 2), (2, 3), (2, 0), (10, 0), (10, 4), (11, 5)]
+
+
+def test_several_lines_have_no_ground():
+    assert len(draw([series((0, 1), a="1"), series((0, 2), a="2")])["data"]) == 2
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_a_hole_too_and_the_figure_is_json(value):
     figure = draw([series((0, 1), (1, value), (2, 3))], threshold=value, exemplars=[exemplar(value=value)])
