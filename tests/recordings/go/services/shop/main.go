@@ -1,4 +1,4 @@
-// Shop runs one of the sample services: shop gateway|orders|storefront|stock|payments|docs|auth.
+// Shop runs one of the sample services: shop gateway|orders|storefront|stock|payments|docs|auth|otlp.
 // It listens on a free port and prints it.
 package main
 
@@ -30,6 +30,8 @@ func main() {
 		serve(ctx, docs())
 	case "auth":
 		serve(ctx, auth())
+	case "otlp":
+		serveRPC(ctx, otlp())
 	case "stock":
 		serveRPC(ctx, stock())
 	case "payments":
