@@ -119,4 +119,7 @@ def install(cache: Path) -> Python:
         had.write_text(wanted)
     shutil.rmtree(cache / "services", ignore_errors=True)
     shutil.copytree(HERE / "services", cache / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    for proto in sorted((cache / "services").glob("*.proto")):
+        compiler = [cache / "venv/bin/python", "-m", "grpc_tools.protoc", "-I.", "--python_out=.", "--grpc_python_out=."]
+        subprocess.run([*compiler, proto.name], cwd=proto.parent, check=True)
     return Python(cache)
