@@ -1,4 +1,4 @@
-"""Spring's services, with Micrometer's observations or under OpenTelemetry's Java agent, and Keycloak; all from Maven's repository."""
+"""Spring services with Micrometer's observations or under the Java agent, and Keycloak; all from Maven's repository."""
 
 from __future__ import annotations
 

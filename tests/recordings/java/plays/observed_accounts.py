@@ -1,4 +1,4 @@
-"""Spring Security with users in PostgreSQL, observed by Micrometer: Basic for programs, a form for people, a lock after three failures."""
+"""Spring Security with users in PostgreSQL, observed: Basic for programs, a form for people, a lock after three failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def perform(stage: Stage) -> None:
         "observed-user-store-down", ask(accounts, "/api/profile", "bob"), expect=401,
         outcome="error", layer="database", span=At("accounts", "connection"), entry_status=401, findings=["fail_closed"],
         why="PostgreSQL, where the users are, was stopped; Basic authentication answers an unreachable user store with 401.",
-        unmended="A span of datasource-micrometer (jdbc.* attributes) is not known as one of a database.",
     )  # fmt: skip
 
 
@@ -65,7 +64,6 @@ def programs(stage: Stage, accounts: Service) -> None:
         outcome="denied", layer="edge_waf", enforced_by="accounts", entry_status=400, reason="malicious",
         span=At("accounts", "http get /api/profile"),
         why="StrictHttpFirewall rejects a URL with a semicolon before any filter runs; RequestRejectedException becomes 400.",
-        unmended="Spring's RequestRejectedException on the SERVER span is not read as the HTTP firewall's refusal.",
     )  # fmt: skip
 
 

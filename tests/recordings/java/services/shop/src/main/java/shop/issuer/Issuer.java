@@ -45,6 +45,7 @@ class Issuer {
             @RequestParam String subject,
             @RequestParam String tenant,
             @RequestParam(defaultValue = "") List<String> roles,
+            @RequestParam(defaultValue = "") String scope,
             @RequestParam(defaultValue = "3600") long lasts,
             @RequestParam(defaultValue = "false") boolean forged)
             throws JOSEException {
@@ -53,6 +54,7 @@ class Issuer {
                 .subject(subject)
                 .claim("tenant", tenant)
                 .claim("roles", roles)
+                .claim("scope", scope)
                 .issueTime(Date.from(now.minusSeconds(7200)))
                 .expirationTime(Date.from(now.plusSeconds(lasts)))
                 .build();
