@@ -21,10 +21,10 @@ def principal(judgement: Judgement) -> str | None:
     for node in _nearest(judgement):
         if not (reading.keysets[node.index].principal or node.span.events):
             continue
-        if is_browser(node) or (node.span.kind == SpanKind.CLIENT and semconv.db_system(node.span)):
-            continue
         found = semconv.principal(node.span)
-        if found and found.lower() not in ("anonymous", "anonymoususer", "-", "none", "null", "unknown"):
+        if not found or is_browser(node) or (node.span.kind == SpanKind.CLIENT and semconv.db_system(node.span)):
+            continue
+        if found.lower() not in ("anonymous", "anonymoususer", "-", "none", "null", "unknown"):
             return found[:_LONGEST]
     return None
 
@@ -65,7 +65,7 @@ def client_address(judgement: Judgement) -> str | None:
         return semconv.bare_address(forwarded.split(",", 1)[0].strip()) or None
     reading = judgement.reading
     for hop in reading.hops[:_SEARCHED]:
-        if hop.span.kind != SpanKind.SERVER:
+        if hop.span.kind != SpanKind.SERVER or not (reading.keysets[hop.index].client or hop.span.events):
             continue
         seen = semconv.bare_address(semconv.first_text(hop.span.attributes, ("client.address", "http.client_ip")))
         if seen and not is_internal_address(seen):

@@ -19,10 +19,12 @@ class Keyset:
     looks:    keys whose values may hold a secret or personal data, with the class of each (see secrets.py).
     database, messaging, rpc, rpc_status, http: whether it has a key that marks such a span.
     paths:     the keys that may hold the path of a URL, the preferred first.
-    principal: whether it may name who acted.
+    principal, client: whether it may name who acted, and from where.
+    answer:    whether it may hold the status of an answer.
     """
 
-    __slots__ = ("database", "http", "keys", "looks", "messaging", "paths", "principal", "rpc", "rpc_status")
+    __slots__ = ("answer", "client", "database", "http", "keys", "looks", "messaging", "paths", "principal", "rpc",
+                 "rpc_status")  # fmt: skip
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.keys = frozenset(keys)
@@ -34,6 +36,8 @@ class Keyset:
         self.rpc_status = not self.keys.isdisjoint(semconv.ALIASES["rpc.status"])
         self.http = not self.keys.isdisjoint(("http.request.method", "http.method", "url.full", "http.url", "method"))
         self.principal = not self.keys.isdisjoint(semconv.PRINCIPAL)
+        self.client = not self.keys.isdisjoint(("client.address", "http.client_ip"))
+        self.answer = self.rpc_status or not self.keys.isdisjoint((*semconv.HTTP_STATUS, "status"))
 
 
 _known: dict[tuple[str, ...], Keyset] = {}

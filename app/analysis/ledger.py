@@ -30,17 +30,22 @@ def _is_step(reading: Reading, node: Node) -> bool:
     return parent is None or (parent.span.resource is not span.resource and parent.service != node.service)
 
 
-def _is_loud(reading: Reading, node: Node) -> bool:
-    """Whether the span refused, was refused or failed, by what it answered."""
-    span = node.span
-    if span.status is _ERROR:
-        return not repeats(node)
-    kind = span.kind
-    inner = kind is not _SERVER and kind is not _CLIENT and kind is not _PRODUCER and kind is not _CONSUMER
-    if inner and not reading.starts_hop(node):
-        return False
-    answer = reading.answer(node)
-    return answer is not _OK and (answer in REFUSALS or answer >= _FAILED)
+def _loud(reading: Reading) -> Iterator[Node]:
+    """The spans that refused, were refused or failed, by what they answered."""
+    answer_of = reading.answer
+    for node in reading.order:
+        span = node.span
+        if span.status is _ERROR:
+            if not repeats(node):
+                yield node
+            continue
+        kind = span.kind
+        inner = kind is not _SERVER and kind is not _CLIENT and kind is not _PRODUCER and kind is not _CONSUMER
+        if inner and not (reading.keysets[node.index].answer and reading.starts_hop(node)):
+            continue
+        answer = answer_of(node)
+        if answer is not _OK and (answer in REFUSALS or answer >= _FAILED):
+            yield node
 
 
 class Ledger:
@@ -69,9 +74,8 @@ class Ledger:
         for signal in reading.signals.values():
             if signal.decision != "allow":
                 self._open(signal.node, opened, seen, always)
-        for node in reading.order:
-            if _is_loud(reading, node):
-                self._open(node, opened, seen, always)
+        for node in _loud(reading):
+            self._open(node, opened, seen, always)
         # From the leaves up: a step's place in the order is behind that of every step around it.
         place = {node.index: at for at, node in enumerate(reading.order)} if reading.joined else None
         for index in sorted(opened, key=(lambda i: -place[i]) if place is not None else (lambda i: -i)):

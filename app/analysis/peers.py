@@ -247,7 +247,10 @@ _PATHS.Compile()
 def is_side_call(span: Span) -> bool:
     """Whether the call is no part of the request: telemetry, feature flags."""
     path = semconv.path(span)[:1024].lower()
-    return any(word in path for word in _SIDE_WORDS) and _SIDE_PATH.search(path) is not None
+    for word in _SIDE_WORDS:
+        if word in path:
+            return _SIDE_PATH.search(path) is not None
+    return False
 
 
 def asks_identity(span: Span) -> bool:

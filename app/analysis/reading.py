@@ -16,7 +16,7 @@ from app.analysis.answers import Answer
 from app.analysis.keysets import Keyset
 from app.analysis.verdict import Layer
 from app.traces import semconv
-from app.traces.model import Node, SpanKind, Trace
+from app.traces.model import Node, SpanKind, Status, Trace
 
 if TYPE_CHECKING:
     from app.analysis.signals import Signal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Looked up once: these loops run for every span.
 _SERVER, _CLIENT, _PRODUCER, _CONSUMER = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER
+_ERROR = Status.ERROR
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -184,8 +185,12 @@ class Reading:
         """What the span answered or was answered."""
         known = self._answers[node.index]
         if known is None:
-            rpc = self.keysets[node.index].rpc_status
-            known = self._answers[node.index] = answers.answer(node.span, rpc=rpc)
+            keyset, span = self.keysets[node.index], node.span
+            if keyset.answer or span.status is _ERROR or span.kind is _CLIENT:
+                known = answers.answer(span, rpc=keyset.rpc_status)
+            else:
+                known = Answer.NONE  # the commonest: work inside a service
+            self._answers[node.index] = known
         return known
 
     def trouble(self, node: Node) -> str:

@@ -7,7 +7,7 @@ The schema is in docs/rules.md.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,22 +194,30 @@ class RuleBook:
                     break
         return {places[at]: found for at, found in self._vocabulary.paths.among(texts).items()}
 
-    def candidates(self, reading: Reading, node: Node) -> tuple[_Candidate, ...]:
-        """The rules worth trying on a span, status rules aside; almost always none."""
-        span = node.span
-        if not (span.events or span.status_message) and span.status is not _ERROR:
-            # The common case, known by what the span is called and which keys it has.
-            calm = (reading.keysets[node.index], span.scope.name, span.kind.real, span.name)
-            form = self._calm.get(calm, _UNKNOWN)
-            if form is _UNKNOWN:
-                if len(self._calm) > _CACHED:
-                    self._calm.clear()
-                form = self._calm[calm] = self._form(reading, node, 0, _NOTHING_FOUND)
-            return self._of_form(form, reading, node, 0, _NOTHING_FOUND) if form is not None else ()
-        flags = conditions.flags_of(span)
-        happened = _NOTHING_FOUND.union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
-        form = self._form(reading, node, flags, happened)
-        return self._of_form(form, reading, node, flags, happened) if form is not None else ()
+    def candidates(self, reading: Reading, nodes: Iterable[Node]) -> Iterator[tuple[Node, tuple[_Candidate, ...]]]:
+        """Of these spans those on which any rule is worth trying, with the rules, status rules aside; almost always few."""
+        keysets, calm, match_event = reading.keysets, self._calm, self._vocabulary.events.match
+        for node in nodes:
+            span = node.span
+            events = span.events
+            flags, happened = 0, _NOTHING_FOUND
+            if not events and not span.status_message and span.status is not _ERROR:
+                # The common case, known by what the span is called and which keys it has.
+                key = (keysets[node.index], span.scope.name, span.kind.real, span.name)
+                form = calm.get(key, _UNKNOWN)
+                if form is _UNKNOWN:
+                    if len(calm) > _CACHED:
+                        calm.clear()
+                    form = calm[key] = self._form(reading, node, flags, happened)
+            else:
+                flags = conditions.flags_of(span)
+                for event in events[:64]:
+                    happened |= match_event(event.name)
+                form = self._form(reading, node, flags, happened)
+            if form is not None:
+                found = self._of_form(form, reading, node, flags, happened)
+                if found:
+                    yield node, found
 
     def _form(self, reading: Reading, node: Node, flags: int, happened: frozenset[int]) -> _Form | None:
         span = node.span
@@ -250,7 +258,7 @@ class RuleBook:
 
     def hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
-        return evaluated(self.candidates(reading, node), reading, node)
+        return [hit for _, found in self.candidates(reading, (node,)) for hit in evaluated(found, reading, node)]
 
     def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""

@@ -154,7 +154,7 @@ def scan(reading: Reading, *, addresses: bool = False) -> Found:
             attributes = span.attributes
             for key, kind in looks:
                 value = attributes[key]
-                if kind == _SCAN and isinstance(value, str):
+                if kind == _SCAN and value.__class__ is str:
                     if len(value) > 7:
                         page.append(value)
                 elif value.__class__ is not int and value.__class__ is not bool:

@@ -71,12 +71,8 @@ def collect(reading: Reading, rules: RuleBook) -> Said:
     """Fill `reading.signals` and return the rest."""
     said = Said()
     reading.paths = rules.paths_of(reading)
-    candidates = rules.candidates
     shadowed: set[int] = set()
-    for node in reading.order:
-        worth_trying = candidates(reading, node)
-        if not worth_trying:
-            continue
+    for node, worth_trying in rules.candidates(reading, reading.order):
         hits = evaluated(worth_trying, reading, node)
         if not hits:
             continue
