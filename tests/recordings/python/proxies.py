@@ -21,9 +21,7 @@ def configuration(listeners: list[dict[str, Any]], clusters: dict[str, int], otl
     return json.dumps(
         {
             "node": {"id": "gateway-1", "cluster": "gateway"},
-            "layered_runtime": {
-                "layers": [{"name": "quick", "static_layer": {"tracing.opentelemetry.flush_interval_ms": 500}}]
-            },
+            "layered_runtime": {"layers": [quick]},
             "static_resources": {"listeners": listeners, "clusters": [_cluster(name, port) for name, port in ports.items()]},
         }
     )
