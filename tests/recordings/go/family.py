@@ -17,6 +17,8 @@ CLIENT = "203.0.113.7"
 # Programs built from their own modules, as `go install` does.
 ENGINES = {
     "opa": ("github.com/open-policy-agent/opa", "v1.22.2"),
+    "openfga": ("github.com/openfga/openfga/cmd/openfga", "v1.22.1"),
+    "caddy": ("github.com/caddyserver/caddy/v2/cmd/caddy", "v2.11.9"),
 }
 
 
