@@ -1,4 +1,4 @@
-"""Users in PostgreSQL under OpenTelemetry's Java agent: Basic for programs, a form for people, and a lock after three failures."""
+"""Users in PostgreSQL under OpenTelemetry's Java agent: Basic for programs, a form for people, a lock after three failures."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def perform(stage: Stage) -> None:
     lost = stage.tools.observed(stage, "orders", BILLING=nowhere, **trusting(nowhere), **database(store.port))
     stage.record(
         "observed-keys-unreachable", lost.get("/orders/1", **clerk), expect=401,
-        outcome="error", layer="identity_provider", span=AUTHENTICATE, reason="connection refused", no_findings=["masked_denial"],
+        outcome="error", layer="identity_provider", span=AUTHENTICATE, reason="connection refused",
+        no_findings=["masked_denial"],
         why="Nobody listens where the issuer's keys are: AuthenticationServiceException, and the error page, itself refused"
         " to an anonymous caller, answers 401.",
     )  # fmt: skip
@@ -72,7 +73,8 @@ def tokens(stage: Stage, orders: Service, clerk: dict[str, str], bad: dict[str, 
     )  # fmt: skip
     stage.record(
         "observed-firewall-rewritten", orders.get("/orders/1;a=b", **clerk), expect=401,
-        outcome="denied", layer="edge_waf", span=At("orders", "http get /orders/{id}"), enforced_by="orders", reason="malicious",
+        outcome="denied", layer="edge_waf", span=At("orders", "http get /orders/{id}"), enforced_by="orders",
+        reason="malicious",
         why="StrictHttpFirewall rejects the semicolon with 400; the error page, refused to an anonymous caller, makes it 401.",
     )  # fmt: skip
 
@@ -124,7 +126,8 @@ def methods(stage: Stage, orders: Service, clerk: dict[str, str]) -> None:
     )  # fmt: skip
     stage.record(
         "observed-method-optional-part", orders.get("/orders/1/sheet", **clerk), expect=200,
-        outcome="partially_denied", layer="application", phase="authz", span=METHOD, entry_status=200, no_findings=["fail_open"],
+        outcome="partially_denied", layer="application", phase="authz", span=METHOD, entry_status=200,
+        no_findings=["fail_open"],
         why="@PreAuthorize(hasRole('MANAGER')) refuses the margin; the sheet is answered without it, by design.",
     )  # fmt: skip
     stage.record(
