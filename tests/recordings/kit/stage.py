@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -195,6 +196,7 @@ class Stage:
         finally:
             for service in list(self._running):
                 self.stop(service)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _port_of(self, process: subprocess.Popen[bytes], name: str, port: int | None) -> int:
         if port is None:
