@@ -61,6 +61,14 @@ class Side:
         self.roots = [root for root in roots if root.node is not top]
 
 
+class _Sides:
+    """What both sides know when single steps are compared."""
+
+    def __init__(self, denied: Side, allowed: Side) -> None:
+        self.denied, self.allowed = denied.reading, allowed.reading
+        self.varying = operations.varying(denied.entry.node.span, allowed.entry.node.span)
+
+
 class Alignment:
     """pairs: (denied, allowed) spans that are one step, in the denied request's order; only_*: topmost steps of one alone."""
 
@@ -77,6 +85,7 @@ class Alignment:
 def align(denied: Side, allowed: Side) -> Alignment:
     """Match the steps of two requests whose entries are one operation."""
     found = Alignment()
+    sides = _Sides(denied, allowed)
     # Further roots are background work, or parts that lost their parent: siblings of nobody but each other.
     queue = deque([([denied.entry], [allowed.entry]), (denied.roots, allowed.roots)])
     counted = 0
@@ -84,7 +93,7 @@ def align(denied: Side, allowed: Side) -> Alignment:
     while queue and counted < _MOST:
         left, right = queue.popleft()
         counted += len(left) + len(right)
-        matched, ours, theirs = ([(left[0], right[0])], [], []) if first else _level(left, right, denied, allowed)
+        matched, ours, theirs = ([(left[0], right[0])], [], []) if first else _level(left, right, sides)
         first = False
         found.only_denied += [step.node for step in ours]
         found.only_allowed += [step.node for step in theirs]
@@ -97,12 +106,12 @@ def align(denied: Side, allowed: Side) -> Alignment:
     return found
 
 
-def _level(left: Sequence[Step], right: Sequence[Step], denied: Side, allowed: Side) -> tuple[Matched, list[Step], list[Step]]:
+def _level(left: Sequence[Step], right: Sequence[Step], sides: _Sides) -> tuple[Matched, list[Step], list[Step]]:
     """The steps below one pair: those that are one, and what only one side has."""
-    matched, ours, theirs = _twins(left, right, denied, allowed)
+    matched, ours, theirs = _twins(left, right, sides)
     if ours and theirs:
-        further, _, theirs = _twins(_within(ours), theirs, denied, allowed)
-        back, ours, _ = _twins(ours, _within(theirs), denied, allowed) if theirs else ([], ours, [])
+        further, _, theirs = _twins(_within(ours), theirs, sides)
+        back, ours, _ = _twins(ours, _within(theirs), sides) if theirs else ([], ours, [])
         matched += further + back
     return matched, ours, theirs
 
@@ -117,7 +126,7 @@ def _within(steps: Sequence[Step]) -> list[Step]:
     return out[:_WIDEST]
 
 
-def _twins(left: Sequence[Step], right: Sequence[Step], denied: Side, allowed: Side) -> tuple[Matched, list[Step], list[Step]]:
+def _twins(left: Sequence[Step], right: Sequence[Step], sides: _Sides) -> tuple[Matched, list[Step], list[Step]]:
     """Pairs of equal steps, n-th with n-th, then of those left the alike, in order."""
     waiting: dict[object, deque[Step]] = defaultdict(deque)
     for step in right[:_WIDEST]:
@@ -133,7 +142,7 @@ def _twins(left: Sequence[Step], right: Sequence[Step], denied: Side, allowed: S
     taken = {id(other) for _, other in matched}
     theirs = [step for step in right[:_WIDEST] if id(step) not in taken]
     for step in ours[:_CLOSELY]:
-        other = next((other for other in theirs[:_CLOSELY] if _alike(step.node, other.node, denied, allowed)), None)
+        other = next((other for other in theirs[:_CLOSELY] if _alike(step.node, other.node, sides)), None)
         if other is not None:
             matched.append((step, other))
             theirs.remove(other)
@@ -146,11 +155,11 @@ def _key(step: Step) -> tuple[object, ...]:
     return span.resource.service, span.kind, operations.key(span)
 
 
-def _alike(one: Node, other: Node, denied: Side, allowed: Side) -> bool:
+def _alike(one: Node, other: Node, sides: _Sides) -> bool:
     """Whether two steps that are no twins are one all the same: their paths agree, or one rule read both as a check."""
-    if operations.same(one.span, other.span):
+    if operations.same(one.span, other.span, sides.varying):
         return True
-    ours, theirs = denied.reading.signals.get(one.index), allowed.reading.signals.get(other.index)
+    ours, theirs = sides.denied.signals.get(one.index), sides.allowed.signals.get(other.index)
     if ours is None or theirs is None or one.service != other.service or one.span.kind is not other.span.kind:
         return False
     # Of products whose spans are named after what was asked. A hand-written convention has a name for each check.

@@ -7,6 +7,7 @@ fits any other that does, and a template's placeholder fits all.
 from __future__ import annotations
 
 import functools
+from typing import TypeAlias
 
 import re2
 
@@ -21,9 +22,14 @@ _VERSION = re2.compile(r"(?i)^v\d{1,3}$")
 _PLACEHOLDER = re2.compile(r"^(\{.*\}|:.+|<.+>|\[.+\]|\*+)$")
 _NUMBERS = re2.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|\d+")
 
+Varying: TypeAlias = frozenset[tuple[str, str]]
 
-def same(one: Span, other: Span) -> bool:
-    """Whether two spans do the same operation of the same service, ids aside."""
+
+def same(one: Span, other: Span, varying: Varying = frozenset()) -> bool:
+    """Whether two spans do the same operation of the same service, ids aside.
+
+    varying: pairs of segments that are known to be names of what was asked for, such as (anna, bob) of /users/{name}.
+    """
     if one.resource.service != other.resource.service or one.kind is not other.kind:
         return False
     ours, theirs = semconv.method(one), semconv.method(other)
@@ -31,7 +37,7 @@ def same(one: Span, other: Span) -> bool:
         return False
     places, others = _places(one), _places(other)
     if places and others:
-        return any(same_path(a, b) for a in places for b in others)
+        return any(same_path(a, b, varying) for a in places for b in others)
     return key(one) == key(other)
 
 
@@ -41,10 +47,16 @@ def _places(span: Span) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def same_path(one: str, other: str) -> bool:
+def same_path(one: str, other: str, varying: Varying = frozenset()) -> bool:
     """Whether two paths or route templates may be of one route."""
     ours, theirs = _split(one), _split(other)
-    return len(ours) == len(theirs) and all(_same_segment(a, b) for a, b in zip(ours, theirs, strict=True))
+    return len(ours) == len(theirs) and all(_same_segment(a, b) or (a, b) in varying for a, b in zip(ours, theirs, strict=True))
+
+
+def varying(one: Span, other: Span) -> Varying:
+    """The segments in which the paths of one operation differ: further calls of the two requests differ in them as well."""
+    ours, theirs = _split(semconv.path(one)), _split(semconv.path(other))
+    return frozenset((a, b) for a, b in zip(ours, theirs, strict=False) if a != b) if len(ours) == len(theirs) else frozenset()
 
 
 def _split(path: str) -> list[str]:
@@ -75,3 +87,8 @@ def shown(span: Span) -> str:
     """The operation for a person: GET /orders/{id}, else the name of the span."""
     method, place = semconv.method(span), semconv.route(span) or semconv.path(span)
     return f"{method} {place[:160]}" if method and place else span.name[:160]
+
+
+def open_path(path: str) -> tuple[str | None, ...]:
+    """The segments of a path, None for those that look like an id: what other requests of the route share."""
+    return tuple(None if _is_id(segment) or _PLACEHOLDER.search(segment) else segment for segment in _split(path))

@@ -15,6 +15,7 @@ from app.web.routes import (
     case_notes,
     case_timeline,
     cases,
+    contrast,
     front,
     health,
     hooks,
@@ -35,6 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     hooks.router,
     runbooks.router,
     traces.router,
+    contrast.router,
     search.router,
     case_add.router,  # before cases: its address looks like a case's
     cases.router,
@@ -44,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api.router,
     api_alerts.api,
     traces.api,
+    contrast.api,
     search.api,
     api_cases.router,
 )

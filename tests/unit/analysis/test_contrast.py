@@ -98,6 +98,20 @@ def test_a_refusal_before_routing_has_no_template_and_is_the_same_route():
     assert compare(denied, allowed).comparable
 
 
+def test_a_name_in_the_entrys_path_varies_in_the_calls_below_as_well():
+    drawing = """
+        gateway: GET /users/{who}/card  {status} http.route=/users/{{name}}/card
+          gateway: > GET http://cards:80/cards/{who}  {status}
+            cards: GET /cards/{who}  {status}
+              cards: auth.permission_check  {said} level={who}1
+    """
+    denied = drawing.format(who="anna", status=403, said="auth=refused because=no")
+    allowed = drawing.format(who="bob", status=200, said="auth=passed")
+    assert compare(denied, allowed).parting.allowed is not None
+    # Without a template nothing says that the two names are of one kind.
+    assert not compare(denied.replace("http.route", "x"), allowed.replace("http.route", "x")).comparable
+
+
 def test_a_sidecar_that_one_trace_lacks_is_looked_through():
     with_sidecar = """
         gateway: POST /refunds/9  201
