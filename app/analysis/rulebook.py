@@ -260,6 +260,16 @@ class RuleBook:
         """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
         return [hit for _, found in self.candidates(reading, (node,)) for hit in evaluated(found, reading, node)]
 
+    def fits(self, rule: Rule, reading: Reading, node: Node) -> bool:
+        """Whether the rule's match fits the span, whatever its decisions say."""
+        span = node.span
+        happened = _NOTHING_FOUND.union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
+        shape = self._shape(span, conditions.flags_of(span), happened)
+        return any(
+            way.fits(shape) and way.needs.met(shape) and all(test(reading, node) for test in way.tests)
+            for way in rule.alternatives
+        )
+
     def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""
         span = node.span
@@ -318,10 +328,19 @@ def with_house_rules(folder: Path | None) -> RuleBook:
     """
     if folder is None:
         return shipped()
+    return with_files([(file.name, text_of(file)) for file in sorted(folder.glob("*.yaml"))])
+
+
+def with_files(files: Sequence[tuple[str, str]]) -> RuleBook:
+    """The shipped rules and those of files given as (name, text), as with_house_rules.
+
+    Errors: RuleError naming file and line.
+    """
     documents = []
-    for file in sorted(folder.glob("*.yaml")):
-        documents.append(ruletext.load(_text(file), file.name))
-        documents[-1].file = file.name
+    for name, text in files:
+        document = ruletext.load(text, name)
+        document.file = name
+        documents.append(document)
     return _compile(_shipped_documents(), documents)
 
 
@@ -335,7 +354,8 @@ def checked(text: str, file: str = "rules.yaml") -> RuleBook:
     return _compile((), (document,))
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """The text of a rule file. Errors: RuleError where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -364,7 +384,9 @@ def _compile(ours: Sequence[ruletext.Mapping], house: Sequence[ruletext.Mapping]
     for document in house:
         for rule in _rules(document, vocabulary):
             if rule.id in theirs:
-                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by line {theirs[rule.id].line}.")
+                first = theirs[rule.id]
+                place = f"line {first.line}" + (f" of {first.file}" if first.file != rule.file else "")
+                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by {place}.")
             theirs[rule.id] = rule
     rules: dict[str, Rule] = {}
     for document in ours:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "user": "app.cli.user",
     "db": "app.cli.db",
     "explain": "app.cli.explain",
+    "rules": "app.cli.rules",
     "export": "app.cli.export",
     "embedded": "app.cli.embedded",
     "lab": "app.cli.lab",

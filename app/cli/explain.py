@@ -85,7 +85,7 @@ def explain(
             found = contrast(read(file), read(against))
             _print(found, render_contrast(found), as_json=as_json)
     except InvalidInput as error:
-        print(_one_line(error.sentence), file=sys.stderr)
+        print(one_line(error.sentence), file=sys.stderr)
         raise typer.Exit(2) from None
 
 
@@ -115,7 +115,7 @@ def render(verdict: Verdict) -> str:
         lines += [f"  - {e.kind} {e.target} by {e.service} ({e.when.value.replace('_', ' ')})" for e in verdict.side_effects]
     if verdict.findings:
         lines += ["", "Findings:"] + [f"  - {f.kind}: {f.detail}" for f in verdict.findings]
-    return "\n".join(_one_line(line) for line in lines)
+    return "\n".join(one_line(line) for line in lines)
 
 
 def render_contrast(found: Contrast) -> str:
@@ -136,14 +136,14 @@ def render_contrast(found: Contrast) -> str:
             lines += ["", title] + [f"  - {step.name} of {step.service}" for step in steps]
     if found.caveats:
         lines += ["", "Mind:"] + [f"  - {text}" for text in found.caveats]
-    return "\n".join(_one_line(line) for line in lines)
+    return "\n".join(one_line(line) for line in lines)
 
 
 def _or_absent(value: str | None) -> str:
     return "(absent)" if value is None else value
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Text without control characters, bidirectional marks or line breaks of its own."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
