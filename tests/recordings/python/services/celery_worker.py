@@ -10,5 +10,6 @@ def ready(**_: object) -> None:
 
 
 if __name__ == "__main__":
+    queue.conf.worker_redirect_stdouts = False
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat", "--loglevel", "warning"]
     queue.worker_main(["worker", "--pool", "solo", "--hostname", "worker@refunds", *quiet])
