@@ -334,7 +334,8 @@ class SourceHttp:
         return Answer(
             status=response.status_code,
             media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            body=b"".join(pieces),
+            # Copying many megabytes takes a while, and another thread can do it without the interpreter.
+            body=b"".join(pieces) if size <= DECODE_INLINE else await asyncio.to_thread(b"".join, pieces),
             url=str(response.request.url),
             received_ns=self._clock(),
             retry_after_s=retry_after(response.headers.get("Retry-After", ""), self._clock()),

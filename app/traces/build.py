@@ -185,8 +185,12 @@ def _times_broken(span: Span) -> bool:
 
 def _roots(nodes: list[Node], defects: list[Defect]) -> list[Node]:
     for node in nodes:
-        if node.parent is not None:
-            node.parent.children.append(node)
+        parent = node.parent
+        if parent is not None:
+            if parent.children:
+                parent.children.append(node)
+            else:
+                parent.children = [node]
     for node in nodes:
         if len(node.children) > 1:  # clocks are learned in this order, which must not be the order of arrival
             _sort(node.children)
