@@ -59,16 +59,20 @@ class Tolerated(enum.IntEnum):
 
 
 class Item:
-    """A refusal or failure that was tolerated: by whom, and the steps that went on in spite of it."""
+    """A refusal or failure that was tolerated: by whom, and the steps that went on in spite of it.
 
-    __slots__ = ("account", "after", "by", "kind", "within")
+    within: the branch that the refusal guarded; until: when a check in it passed, None where none did.
+    """
+
+    __slots__ = ("account", "after", "by", "kind", "until", "within")
 
     def __init__(self, kind: Tolerated, account: Account, by: Account, after: Sequence[Account] = ()) -> None:
         self.kind = kind
         self.account = account
         self.by = by
         self.after = after
-        self.within: Node | None = None  # the branch that the refusal guarded
+        self.within: Node | None = None
+        self.until: int | None = None
 
 
 class Account:

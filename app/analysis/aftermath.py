@@ -55,6 +55,8 @@ def look(judgement: Judgement) -> Aftermath:
         if change is None:
             if refused and effects.is_rollback(found.span):
                 undone.update(_rolled_back(reading, found))
+            elif refused and found.span.events and effects.was_rolled_back(found.span):
+                undone.update(_rolled_back(reading, found, whole=True))
             continue
         if change.kind is EffectKind.HTTP_WRITE and _is_forwarding(judgement, found, refused_calls):
             continue
@@ -127,20 +129,23 @@ def _guarded(judgement: Judgement) -> set[int] | None:
     # A branch refused by design: what lies in it, and what its own hop did about it.
     members = {n.index for n in reading.subtree(item.account.node)}
     if item.within is not None and item.within is not item.by.node:
-        members |= {n.index for n in reading.subtree(item.within)}
+        # What follows a check that passed is another part's work.
+        until = item.until
+        members |= {n.index for n in reading.subtree(item.within) if until is None or n.start_ns < until}
     return members
 
 
-def _rolled_back(reading: object, rollback: Node) -> set[str]:
-    """The writes of the same service and parent that a ROLLBACK took back."""
+def _rolled_back(reading: object, rollback: Node, *, whole: bool = False) -> set[str]:
+    """The writes of the same service and parent that a ROLLBACK took back; `whole`: those made during the span itself."""
     parent = rollback.parent
+    since, until = (rollback.start_ns, rollback.end_ns) if whole else (0, rollback.start_ns)
     if parent is None:
         return set()
     found = set()
     stack = list(parent.children)
     while stack:
         node = stack.pop()
-        if node.service == rollback.service and node.start_ns <= rollback.start_ns:
+        if node.service == rollback.service and since <= node.start_ns <= until:
             found.add(node.span.span_id)
         stack.extend(node.children)
     return found

@@ -26,7 +26,7 @@ def settle_retries(account: Account) -> None:
     acts = _Batches(account)
     good: dict[tuple[object, ...], list[Account]] = {}
     for step in steps:
-        if not is_bad(step) and step.state in (State.FINE, State.ALLOW):
+        if not is_bad(step) and (step.state in (State.FINE, State.ALLOW) or (step.state is State.MUTE and step.is_call)):
             for key in _makes_good(step):
                 good.setdefault(key, []).append(step)
     for step in steps:
@@ -42,10 +42,10 @@ class _Batches:
 
     def __init__(self, account: Account) -> None:
         self._many = semconv.http_status(account.node.span) == 207
-        self._good: dict[tuple[str, str, str], int] = {}  # the end of the first success
+        self._good: dict[tuple[str, ...], int] = {}  # the end of the first success
         for step in account.inner:
-            if _changes(step) and step.state in (State.FINE, State.ALLOW) and not is_bad(step) and step.answer is Answer.OK:
-                target = structure.call_target(step.node)
+            if _changes(step) and step.state in (State.FINE, State.ALLOW) and not is_bad(step):
+                target = _asked(step)
                 self._good[target] = min(step.end, self._good.get(target, step.end))
         self._logins = [s.start for s in account.inner if s.is_call and s.called is Peer.IDENTITY]
 
@@ -55,11 +55,17 @@ class _Batches:
             return False
         if any(start >= step.end for start in self._logins):
             return False  # a new token was fetched after the refusal, to try once more
-        return self._many or self._good.get(structure.call_target(step.node), step.start + 1) <= step.start
+        return (self._many and not step.is_store_call) or self._good.get(_asked(step), step.start + 1) <= step.start
 
 
 def _changes(step: Account) -> bool:
-    return step.kind == SpanKind.CLIENT and semconv.method(step.node.span) in ("POST", "PUT", "PATCH", "DELETE")
+    if step.kind != SpanKind.CLIENT:
+        return False
+    return step.is_store_call or semconv.method(step.node.span) in ("POST", "PUT", "PATCH", "DELETE")
+
+
+def _asked(step: Account) -> tuple[str, ...]:
+    return (_statement(step),) if step.is_store_call else structure.call_target(step.node)
 
 
 def _first_from(steps: Sequence[Account], moment: int) -> Account | None:
@@ -82,8 +88,16 @@ def _makes_good(step: Account) -> Iterator[tuple[object, ...]]:
         yield "a call to", structure.call_target(step.node)
         if _is_retry(step):
             yield "a resend to", semconv.peer(span)
+    if step.is_store_call and (text := _statement(step)):
+        yield "a statement", text
     if step.kind == SpanKind.SERVER:
         yield "served", step.node.service, semconv.method(span), semconv.path(span)
+
+
+def _statement(step: Account) -> str:
+    """What was asked of a store, word for word."""
+    span = step.node.span
+    return semconv.first_text(span.attributes, semconv.ALIASES["db.query"])[:4096]
 
 
 def _made_good_by(step: Account) -> Iterator[tuple[object, ...]]:
@@ -100,6 +114,8 @@ def _made_good_by(step: Account) -> Iterator[tuple[object, ...]]:
     elif step.is_call:
         yield "a call to", structure.call_target(step.node)
         yield "a resend to", semconv.peer(span)
+        if step.is_store_call and (text := _statement(step)):
+            yield "a statement", text
         if step.state is State.BROKEN and step.called in (Peer.POLICY, Peer.IDENTITY, Peer.KEYS):
             yield "a check that passed", ""
     elif step.kind == SpanKind.SERVER:

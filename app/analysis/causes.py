@@ -12,7 +12,7 @@ from app.analysis.peers import Peer
 from app.analysis.requests import of_request
 from app.analysis.roles import is_proxy
 from app.analysis.signals import Signal
-from app.analysis.steps import explains_refusal, is_business, writes
+from app.analysis.steps import explains_refusal, is_business, said_yes, writes
 from app.traces import semconv
 from app.traces.model import Node, SpanKind, Status
 
@@ -66,7 +66,7 @@ def _denied_by_signal(account: Account, signal: Signal) -> None:
     if signal.says in ("store", "peer") and account.kind is not SpanKind.SERVER and not any(s.is_hop for s in steps):
         # The SDK's own word on its call; an HTTP call below only repeats it, the same store's own span is nearer to it.
         inner = [s for s in steps if s.state is State.DENY and s.spoke is not None and s.spoke.is_store]
-        nearer = [s for s in inner if weight(s) >= weight(account)]
+        nearer = [s for s in inner if account.kind is SpanKind.INTERNAL or weight(s) >= weight(account)]
         if nearer:
             because(account, max(nearer, key=by_end))
         return
@@ -162,9 +162,14 @@ def _broken_by_signal(account: Account) -> None:
         account.state = State.DENY  # the store that was to be asked turned us away
         because(account, max(refused, key=by_end))
         return
-    deeper = [s for s in steps if s.state is State.BROKEN]
+    deeper = [s for s in steps if s.state is State.BROKEN] or _broke_inside(steps)
     if deeper:
         because(account, max(deeper, key=by_end))
+
+
+def _broke_inside(steps: list[Account]) -> list[Account]:
+    """What broke inside a callee that answered all the same; the caller saw its answer for the failure it was."""
+    return [item.account for step in steps for item in step.items if item.kind is Tolerated.FAIL_OPEN]
 
 
 def _mute(account: Account) -> None:
@@ -175,6 +180,9 @@ def _mute(account: Account) -> None:
         last = said[-1]
         account.state = State.DENY if last.said_no is not None else last.state
         because(account, last)
+        return
+    if any(said_yes(s) for s in steps):
+        account.state = State.ALLOW
         return
     account.decider = _callee(account)
 
@@ -188,6 +196,18 @@ def of_call(account: Account) -> None:
     inside = [s for s in account.inner if s.kind in (SpanKind.SERVER, SpanKind.CLIENT) or s.is_hop]
     hop = inside[-1] if inside else None
     answer = account.answer
+    if answer is Answer.BUSINESS and account.called is Peer.POLICY:
+        # An engine that calls a question malformed did not answer it.
+        account.state = State.BROKEN
+        inner = [hop] if hop is not None and hop.state is State.BROKEN else _broke_inside(inside)
+        account.cause = inner[-1] if inner else None
+        return
+    if answer is Answer.FAILED and _refused_in_words(account):
+        account.state = State.DENY
+        if hop is not None and hop.state is State.FINE and hop.answer is Answer.NONE:
+            hop.state, hop.way = State.DENY, Way.OWN
+            account.cause = hop
+        return
     if hop is not None:
         if hop.state in (State.DENY, State.BROKEN, State.SILENT):
             if answer in (Answer.OK, Answer.REDIRECT) and hop.answer not in (
@@ -213,7 +233,7 @@ def of_call(account: Account) -> None:
             account.state = State.SILENT if hop.answer in (Answer.OK, Answer.REDIRECT) else State.DENY
             account.way = Way.INTERMEDIARY
             return
-        if answer is Answer.FAILED and hop.answer is not Answer.FAILED:
+        if answer is Answer.FAILED and hop.answer is not Answer.FAILED and not _only_broke(hop):
             account.state = State.BROKEN  # it gave up waiting, or the answer was lost
             return
         if _only_broke(hop):
@@ -243,6 +263,15 @@ def of_call(account: Account) -> None:
         account.items = gathered(account)
 
 
+def _refused_in_words(account: Account) -> bool:
+    """Whether an RPC failed with a code of its own house, and its words say that a credential was refused."""
+    span = account.node.span
+    if semconv.grpc_status(span) is not None or not semconv.first_text(span.attributes, semconv.ALIASES["rpc.status"]):
+        return False
+    known = reasons.of(statements.reason_text(account.reading, account.node, None))
+    return known is not None and known.phase is not None and known.code != "dependency_error"
+
+
 def _stands_for_the_callee(account: Account) -> bool:
     """Whether what the callee did hangs below the call itself, because the callee's own span was lost."""
     joined = account.reading.joined
@@ -260,7 +289,7 @@ def _verdict_of(hop: Account) -> State:
     """What a good answer stood for: the last word of the checks that its hop made, if it did nothing else."""
     if hop.cause is not None and hop.cause.state is State.MUTE:
         return State.MUTE
-    checks = [s for s in hop.inner if s.state in (State.ALLOW, State.MUTE) and (s.check or s.state is State.MUTE)]
+    checks = [s for s in hop.inner if s.state is State.MUTE or (s.state is State.ALLOW and (s.check or s.is_call))]
     if checks and not any(is_business(s) for s in hop.inner):
         return checks[-1].state
     return State.FINE

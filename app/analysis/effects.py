@@ -83,6 +83,12 @@ def is_rollback(span: Span) -> bool:
     return semconv.db_system(span) != "" and semconv.db_operation(span) in ("ROLLBACK", "ABORT")
 
 
+def was_rolled_back(span: Span) -> bool:
+    """Whether the span is a connection's whole use, and what was written on it was taken back before it ended."""
+    names = [event.name.lower() for event in span.events[:64]]
+    return "rollback" in names and "commit" not in names[names.index("rollback") :] and semconv.db_system(span) != ""
+
+
 def _marked(found: Change) -> Change:
     known = words()
     if known.audit.search(found.target[:512]):

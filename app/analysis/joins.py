@@ -7,9 +7,11 @@ hop that its service and time fit. Every such guess caps the confidence, so a wr
 
 from __future__ import annotations
 
+import bisect
 import functools
 
 from app.analysis import peers
+from app.analysis.answers import REFUSALS
 from app.analysis.reading import Reading
 from app.times import SECOND
 from app.traces import semconv
@@ -18,7 +20,8 @@ from app.traces.model import Node, SpanKind
 _SLACK_NS = SECOND // 2  # between unsynchronised hosts
 _FAR_NS = 30 * SECOND  # an orphan says by its trace id that it belongs; its clock was never set against the others
 _MOST = 2000  # roots looked at; a trace with more is rubble
-_LOOKED_AT = 500  # calls or hops weighed for one root
+_LOOKED_AT = 500  # calls or hops weighed for one root, fewer where there are many roots
+_WEIGHED = 50_000  # in all: pairs of roots and calls would grow with the square of a trace's size
 
 
 def join(reading: Reading) -> list[Node]:
@@ -27,8 +30,9 @@ def join(reading: Reading) -> list[Node]:
     if len(roots) < 2:
         return []
     entry, others = roots[0], roots[1:_MOST]
-    calls = _Calls(reading)
-    hops = _Hops(reading, entry)
+    most = max(16, min(_LOOKED_AT, _WEIGHED // len(others)))
+    calls = _Calls(reading, most)
+    hops = _Hops(reading, entry, most)
     placed = []
     for root in others:
         if root.span.kind is SpanKind.SERVER:
@@ -36,7 +40,7 @@ def join(reading: Reading) -> list[Node]:
         else:
             home = calls.of_lost_server(root) if root.lost_parent and root.span.kind is not SpanKind.CONSUMER else None
         if home is None and root.lost_parent:
-            home = hops.fitting(root)
+            home = calls.around(root) or hops.fitting(root)
         if home is None or _top(reading, home) is root:
             continue  # hanging it there would close a circle
         reading.adopt(home, root)
@@ -53,14 +57,37 @@ def _top(reading: Reading, node: Node) -> Node:
     return root
 
 
+class _Near:
+    """Of many spans those that began last before a root did, and so may be what it hung from."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sorted: dict[int, tuple[list[Node], list[int]]] = {}  # by the identity of a list that lives as long
+
+    def __call__(self, nodes: list[Node], root: Node) -> list[Node]:
+        if len(nodes) <= self._most:
+            return nodes
+        known = self._sorted.get(id(nodes))
+        if known is None:
+            ordered = sorted(nodes, key=lambda node: node.start_ns)
+            known = self._sorted[id(nodes)] = ordered, [node.start_ns for node in ordered]
+        ordered, starts = known
+        end = max(self._most, bisect.bisect_right(starts, root.start_ns + _SLACK_NS))
+        return ordered[end - self._most : end]
+
+
 class _Calls:
     """The childless calls of a trace, found by the service, path or method they name."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, most: int) -> None:
+        self._reading = reading
+        self._near = _Near(most)
+        self._all: list[Node] = []
         self._by: dict[tuple[str, str], list[Node]] = {}
         self._taken: dict[int, str] = {}  # the call, and the id of the server span that it led to
         for node in reading.trace.nodes:
             if node.span.kind is SpanKind.CLIENT and not node.children and peers.is_call_between_services(node.span):
+                self._all.append(node)
                 for key in (("peer", _short(semconv.peer(node.span))), ("path", semconv.path(node.span)),
                             ("rpc", peers.rpc_name(node.span))):  # fmt: skip
                     if key[1]:
@@ -70,7 +97,7 @@ class _Calls:
         """The call that fits best: the service it names, the path, the time."""
         span = root.span
         keys = ("peer", _short(root.service)), ("path", semconv.path(span)), ("rpc", peers.rpc_name(span))
-        calls = {call.index: call for key in keys for call in self._by.get(key, ())[:_LOOKED_AT]}
+        calls = {call.index: call for key in keys for call in self._near(self._by.get(key, []), root)}
         scored = [(score, -index) for index, call in calls.items()
                   if index not in self._taken and (score := _fit(root, call)) > 0]  # fmt: skip
         return calls[-max(scored)[1]] if scored else None
@@ -78,11 +105,25 @@ class _Calls:
     def of_lost_server(self, orphan: Node) -> Node | None:
         """The last call of the orphan's service that may have been answered by the lost span it hung from."""
         found = None
-        for call in self._by.get(("peer", _short(orphan.service)), ())[:_LOOKED_AT]:
+        for call in self._near(self._by.get(("peer", _short(orphan.service)), []), orphan):
             led_to = self._taken.get(call.index, orphan.span.parent_id)
             if led_to != orphan.span.parent_id or call.service == orphan.service or not _time_fits(orphan, call):
                 continue
             if same_service(semconv.peer(call.span), orphan.service) and (found is None or call.start_ns > found.start_ns):
+                found = call
+        return found
+
+    def around(self, orphan: Node) -> Node | None:
+        """The one call that was refused as the orphaned server refused, while it did: the hop between the two is lost."""
+        if orphan.span.kind is not SpanKind.SERVER or (refused := self._reading.answer(orphan)) not in REFUSALS:
+            return None
+        found = None
+        for call in self._near(self._all, orphan):
+            if call.index in self._taken or call.service == orphan.service or self._reading.answer(call) is not refused:
+                continue
+            if call.start_ns <= orphan.start_ns and orphan.end_ns <= call.end_ns:
+                if found is not None:
+                    return None
                 found = call
         return found
 
@@ -93,8 +134,9 @@ class _Calls:
 class _Hops:
     """The hops of the entry's tree, by service."""
 
-    def __init__(self, reading: Reading, entry: Node) -> None:
+    def __init__(self, reading: Reading, entry: Node, most: int) -> None:
         self._reading = reading
+        self._near = _Near(most)
         self._entry = entry
         self._all = [node for node in reading.subtree(entry) if reading.starts_hop(node)]
         self._own: dict[str, list[Node]] = {}
@@ -107,7 +149,7 @@ class _Hops:
         own = self._own.get(orphan.service, []) if inner else []
         answer = self._reading.answer(orphan)
         best: tuple[tuple[bool, bool, int], Node] | None = None
-        for node in (own or self._all)[:_LOOKED_AT]:
+        for node in self._near(own or self._all, orphan):
             if not _time_fits(orphan, node, _FAR_NS) or (not own and node.service == orphan.service):
                 continue
             rank = _time_fits(orphan, node), inner or self._reading.answer(node) is answer, node.depth

@@ -188,7 +188,8 @@ def _place(judgement: Judgement) -> None:
     enforcer = own
     if len(hops) > 1 and _was_asked(judgement, own):
         judgement.asked = True
-        enforcer = next((hop for hop in hops[1:] if judgement.roles.of(hop).role is not Role.MESH_PROXY), hops[1])
+        others = [hop for hop in hops[1:] if hop.service != own.service] or hops[1:]  # an engine's own front only hands it on
+        enforcer = next((hop for hop in others if judgement.roles.of(hop).role is not Role.MESH_PROXY), others[0])
     judgement.enforcer = enforcer
     if judgement.outcome not in (Outcome.DENIED, Outcome.ERROR, Outcome.INCONCLUSIVE):
         return

@@ -168,8 +168,10 @@ _NO_RPC = re2.compile(r"(?i)^grpc\.(health|reflection)\.")
 _CONNECTION = re2.compile(
     r"(?i)(connect(ion)?[ _]?(error|refused|reset|failed|aborted|timeout|exception)|econn|enotfound|eai_again|ehostunreach|"
     r"no such host|name resolution|getaddrinfo|dns|dial (tcp|udp)|no route to host|unreachable|tls|ssl|certificate|handshake|"
-    r"cannotconnect|socket hang up|broken pipe)"
+    r"cannotconnect|socket hang up|broken pipe|no connection established|failed to connect)"
 )
+# Words of a client that got no answer at all, unless it gave up waiting for one.
+_BROKE_OFF = re2.compile(r"(?i)^[^\n]*\bi/o error on [^\n]*(null|refused|reset|unreachable|unknown host|no route)")
 
 
 def of_call(span: Span) -> Peer:
@@ -289,6 +291,6 @@ def connection_failed(span: Span) -> bool:
     """Whether the connection itself failed, so that nobody at the other end can have seen the call."""
     if semconv.http_status(span) is not None or semconv.grpc_status(span) not in (None, 14):
         return False
-    words = [semconv.text(span.attributes.get("error.type")), span.status_message]
+    words = [semconv.text(span.attributes.get(key)) for key in ("error.type", "grpc.error_message")] + [span.status_message]
     words += [f"{kind} {text}" for kind, text in semconv.exceptions(span)]
-    return any(word and _CONNECTION.search(word[:1024]) for word in words)
+    return any(word and (_CONNECTION.search(word[:1024]) or _BROKE_OFF.search(word[:1024])) for word in words)

@@ -6,7 +6,7 @@ Source: docs/method.md, "How a refusal is traced".
 from __future__ import annotations
 
 from app.analysis import reasons, statements
-from app.analysis.accounts import Account, State, Way, because, by_end, explain, gathered, live
+from app.analysis.accounts import Account, State, Way, because, by_end, by_start, explain, gathered, live
 from app.analysis.answers import REFUSALS, Answer
 from app.analysis.attempts import choose
 from app.analysis.peers import Peer
@@ -154,7 +154,7 @@ def _failed(account: Account, steps: list[Account]) -> None:
     account.state = State.BROKEN
     open_ = [s for s in steps if s.resolved_by is None]
     refusals = [s for s in open_ if explains_refusal(s)]
-    broken = [s for s in open_ if s.state is State.BROKEN]
+    broken = _originals([s for s in open_ if s.state is State.BROKEN])
     if refusals:
         refusal = choose(refusals, [])
         assert refusal is not None
@@ -169,6 +169,19 @@ def _failed(account: Account, steps: list[Account]) -> None:
     silent = [s for s in open_ if s.state is State.SILENT]
     if silent:
         account.cause, account.state = silent[-1], State.SILENT
+
+
+def _originals(broken: list[Account]) -> list[Account]:
+    """The failures without those that only repeat the words of an earlier one: filters that an exception passes through."""
+    if len(broken) < 2:
+        return broken
+    found, told = [], set()
+    for step in sorted(broken, key=by_start):
+        words = step.reading.trouble(step.node)
+        if step.is_call or not words or words not in told:
+            found.append(step)
+        told.add(words)
+    return found
 
 
 def _inner_last(broken: list[Account]) -> bool:

@@ -113,7 +113,7 @@ def may_refuse(step: Account) -> bool:
     if step.state in (State.ALLOW, State.BROKEN):
         return False
     if step.kind == SpanKind.SERVER:
-        return not _said_yes(step)
+        return not said_yes(step)
     if not step.is_call or step.is_store_call:
         return False
     if step.called in _IGNORED or step.called is Peer.CLOUD:
@@ -122,10 +122,10 @@ def may_refuse(step: Account) -> bool:
         return False
     if not (peers.is_call_between_services(step.node.span) or step.state is State.MUTE or step.inner):
         return False
-    return not _said_yes(step)
+    return not said_yes(step)
 
 
-def _said_yes(step: Account) -> bool:
+def said_yes(step: Account) -> bool:
     """Whether a check inside the callee says that it allowed."""
     return any(step.reading.allows(node) for node in step.reading.subtree(step.node) if node is not step.node)
 

@@ -40,6 +40,8 @@ def tolerate(account: Account) -> None:
                 continue
             item = Item(kind, step, account, branch.shown(step))
             item.within = branch.scope
+            passed = branch.at(branch.guarded(step)[1])
+            item.until = passed.start if passed is not None else None
             items.append(item)
     if final:
         account.said_no = choose(final, [])

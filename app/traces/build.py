@@ -218,6 +218,7 @@ def _correct_clocks(roots: list[Node], defects: list[Defect]) -> bool:
     """
     offsets: dict[Resource, int] = {}
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    sounds: dict[Node, str] = {}  # of those that are shifted
     moved = False
     queue = deque(roots)
     for root in roots:
@@ -237,12 +238,12 @@ def _correct_clocks(roots: list[Node], defects: list[Defect]) -> bool:
             if span.start_ns + shift < parent.start_ns or span.end_ns + shift > parent.end_ns:
                 shift = _shift(parent, node, shift)
             offsets.setdefault(resource, shift)
-            if shift:
-                # Named against the nearest caller whose clock was left alone, which is what the shift is relative to.
-                sound = next((n.service for n in node.ancestors() if not n.shift_ns), parent.service)
-                found.setdefault((sound, node.service), []).append((shift, span.span_id))
-        if shift:
+        if shift and parent is not None:
             moved = True
+            # Named against the nearest caller whose clock was left alone, which is what the shift is relative to.
+            sound = sounds[node] = sounds[parent] if parent.shift_ns else parent.service
+            if resource is not parent.span.resource:
+                found.setdefault((sound, node.service), []).append((shift, span.span_id))
             node.shift_ns = shift
             node.start_ns += shift
             node.end_ns += shift
@@ -270,11 +271,9 @@ def _shift(parent: Node, child: Node, known: int) -> int:
     if child.span.kind is SpanKind.CONSUMER or parent.span.kind is SpanKind.PRODUCER:
         return known  # a message may be handled long after it was sent
     starts_late = child.span.start_ns + known > parent.end_ns + _SLACK_NS
-    fits = latest >= earliest
-    overhang = known - latest
-    # Work may go on after the answer was sent, so an overhang alone is no skew unless the whole child would have fitted.
-    if starts_late or (fits and overhang > max(2 * _SLACK_NS, parent.duration_ns // 10)):
-        return (earliest + latest) // 2 if fits else earliest
+    # Work may go on after the answer was sent, and a client's span ends with the headers: an overhang alone is no skew.
+    if starts_late:
+        return (earliest + latest) // 2 if latest >= earliest else earliest
     return known
 
 

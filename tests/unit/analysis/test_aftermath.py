@@ -188,3 +188,26 @@ def test_mail_by_smtp_is_mail():
         ("mail", "before_denial")
     }
     assert refused(before="orders: smtp connect  kind=client server.address=smtp.shop.example").effects == set()
+
+
+def test_a_connections_event_tells_that_its_writes_were_rolled_back():
+    trace = judged("""
+        orders: POST /return  403 0-50ms
+          orders: connection  kind=client jdbc.datasource.driver=org.postgresql.Driver event=acquired: event=rollback: 5-40ms
+          orders: query  kind=client jdbc.datasource.driver=org.postgresql.Driver jdbc.query[0]="INSERT INTO holds VALUES (?)" 10-12ms
+          orders: auth.permission_check  auth=refused 15-16ms
+    """)
+    assert trace.effects == {("db_write", "before_denial")}
+    assert "side_effect_before_denial" not in trace.kinds
+
+
+def test_a_write_after_the_next_items_check_passed_is_that_items():
+    trace = judged("""
+        orders: POST /cancellations  207
+          orders: work
+            orders: auth.permission_check  auth=refused because="order 100 is closed"
+            orders: auth.permission_check  auth=passed
+            orders: INSERT cancellations
+    """)
+    assert trace.outcome == "partially_denied"
+    assert "side_effect_after_denial" not in trace.kinds

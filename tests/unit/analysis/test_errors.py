@@ -179,3 +179,52 @@ def test_a_data_source_seen_by_micrometer_is_a_database():
           accounts: connection  kind=client jdbc.datasource.driver=org.postgresql.Driver jdbc.datasource.name=shop error="timed out"  @call
     """)
     assert (trace.outcome, trace.origin, trace.layer) == ("error", "call", "database")
+
+
+def test_filters_that_an_exception_passes_through_only_repeat_it():
+    words = 'error="Request processing failed" raises="ServletException:Request processing failed"'
+    trace = judged(f"""
+        orders: POST /payment  500 error
+          orders: secured request  {words}
+            orders: > POST http://billing/charges  error="I/O error on POST request: null"  @call
+          orders: security filterchain after  {words}
+    """)
+    assert (trace.outcome, trace.origin) == ("error", "call")
+    assert "uninstrumented_peer" not in trace.kinds  # the connection itself failed
+
+
+@pytest.mark.parametrize(
+    ("words", "layer"),
+    [("decode the Jwt: I/O error on GET request for http://issuer/keys", "identity_provider"),
+     ("Failed to obtain JDBC Connection", "database"), ("it went wrong", "application")],
+)  # fmt: skip
+def test_what_an_authentication_could_not_reach_is_in_its_words(words, layer):
+    trace = judged(f"""
+        orders: GET /orders  500 error
+          orders: authenticate bearertoken  error="{words}" authentication.failure.type=AuthenticationServiceException authentication.request.type=Bearer
+    """)
+    assert (trace.outcome, trace.layer) == ("error", layer)
+
+
+def test_an_engine_that_calls_the_question_malformed_did_not_refuse():
+    trace = judged("""
+        orders: GET /reports  403
+          orders: > POST http://fga/stores/01M81M18X043AZRTPH5TWRQNVV/check  400
+            openfga: POST /stores/01M81M18X043AZRTPH5TWRQNVV/check  400
+              openfga: Check  scope=openfga/pkg/server error="relation not found"  @check
+    """)
+    assert (trace.outcome, trace.origin, trace.layer) == ("error", "check", "policy_engine")
+    assert "fail_closed" in trace.kinds
+    assert "fail_open" not in trace.kinds
+
+
+def test_a_code_of_a_houses_own_is_read_by_its_words():
+    trace = judged("""
+        orders: GET /orders  403
+          orders: > POST http://fga/stores/01M81M18X043AZRTPH5TWRQNVV/check  401
+            openfga: POST /stores/01M81M18X043AZRTPH5TWRQNVV/check  401
+              openfga: > openfga.v1.OpenFGAService/Check  error="missing bearer token" rpc.response.status_code=CODE(1010)
+                openfga: = openfga.v1.OpenFGAService/Check  rpc.response.status_code=CODE(1010) @server
+    """)
+    assert (trace.outcome, trace.origin, trace.layer, trace.phase) == ("denied", "server", "policy_engine", "authn")
+    assert (trace.reason, trace.enforced_by.service) == ("missing bearer token", "orders")

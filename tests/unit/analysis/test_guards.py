@@ -68,3 +68,50 @@ def test_a_framework_guard_whose_last_question_failed_was_broken_unless_it_says_
     """)
     assert trace.outcome == outcome
     assert ("fail_closed" in trace.kinds) is (outcome == "error")
+
+
+def test_of_two_that_began_in_one_millisecond_the_one_at_the_route_came_later():
+    trace = judged(f"""
+        shop: GET /invoices  403 0-9ms
+          shop: middleware - requireBookkeeper  {EXPRESS} express.name=requireBookkeeper http.route=/invoices 1-1.5ms @guard
+          shop: middleware - authenticate  {EXPRESS} express.name=authenticate http.route=/ 1-1.6ms
+    """)
+    assert (trace.origin, trace.phase) == ("guard", "authz")
+
+
+@pytest.mark.parametrize(("path", "outcome"), [("/profile", "denied"), ("/login", "no_auth_evidence")])
+def test_a_guard_that_ended_in_a_redirect_sent_the_client_to_log_in(path, outcome):
+    trace = judged(f"""
+        accounts: GET {path}  302
+          accounts: request handler - {path}  {ROUTER} router.name=requireLogin @guard
+    """)
+    assert trace.outcome == outcome
+    assert trace.origin == ("guard" if outcome == "denied" else None)
+
+
+KOA = "scope=@opentelemetry/instrumentation-koa koa.type=middleware"
+
+
+def test_what_ran_inside_a_koa_guard_came_after_it():
+    trace = judged(f"""
+        stock: GET /margins  500 error
+          stock: middleware - jwt  {KOA} koa.name=jwt
+            stock: router - /margins  scope=@opentelemetry/instrumentation-koa koa.type=router koa.name=/margins raises="ER_TABLEACCESS_DENIED_ERROR:SELECT command denied"
+              stock: SELECT margins  db.system=mysql error="SELECT command denied to user 'reader'"  @query
+    """)
+    assert (trace.outcome, trace.origin, trace.layer) == ("denied", "query", "database")
+
+
+def test_a_hook_seen_by_the_older_fastify_instrumentation_guards_as_well():
+    hook = "scope=@opentelemetry/instrumentation-fastify fastify.type=middleware"
+    refused = judged(f"""
+        store: GET /stock  401
+          store: middleware - authenticate  {hook} @hook
+    """)
+    assert (refused.origin, refused.phase, refused.confidence) == ("hook", "authn", "medium")
+    passed = judged(f"""
+        store: GET /stock  200
+          store: middleware - authenticate  {hook}
+          store: request handler - relay  scope=@opentelemetry/instrumentation-fastify fastify.type=request_handler
+    """)
+    assert passed.outcome == "allowed"

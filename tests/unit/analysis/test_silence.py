@@ -181,3 +181,14 @@ def test_a_service_that_reads_its_settings_asked_nobody():
           library: > GET http://config-server:8888/library/default  200
     """)
     assert (trace.outcome, trace.origin, trace.confidence) == ("denied", "library", "medium")
+
+
+def test_an_orphan_that_was_refused_as_the_call_around_it_explains_the_refusal():
+    trace = judged("""
+        edge: POST /orders/1/refund  403 0-100ms
+          edge: > POST http://10.0.0.7/orders/1/refund  403 10-90ms
+        billing: POST /refunds  403 parent=lost 40-60ms
+          billing: auth.permission_check  auth=refused because="not an accountant" @check 45-50ms
+    """)
+    assert (trace.outcome, trace.origin, trace.confidence) == ("denied", "check", "medium")
+    assert "orphan_spans" in trace.kinds

@@ -269,3 +269,60 @@ def test_a_login_that_leads_on_to_the_identity_provider_is_no_refusal():
 def test_a_redirect_to_the_login_page_is():
     trace = judged("shop: GET /account  302 http.response.header.location=/login?next=/account  @here")
     assert (trace.outcome, trace.origin, trace.phase, trace.confidence) == ("denied", "here", "authn", "medium")
+
+
+def test_one_statement_refused_and_repeated_with_success_was_tried_again():
+    insert = 'stock: INSERT holds  db.query.text="INSERT INTO holds VALUES (?)"'
+    trace = judged(f"""
+        stock: POST /holds  201
+          {insert} db.response.status_code=42501 error="permission denied for table holds"
+          {insert}
+    """)
+    assert trace.outcome == "allowed"
+    assert "retried" in trace.kinds
+
+
+def test_a_token_renewed_after_a_refusal_passed_although_the_engines_answer_is_unrecorded():
+    def ask(status):
+        return f"""
+          nightly: > GET http://portal/reports  {status}
+            portal: GET /reports  {status}
+              portal: > POST http://identity/token/introspection  200"""
+
+    trace = judged(f"""
+        nightly: GET /run  200
+          {ask(401)}
+          nightly: > POST http://identity/token  200
+          {ask(200)}
+    """)
+    assert trace.outcome == "allowed"
+    assert "retried" in trace.kinds
+
+
+def test_an_engine_asked_about_each_row_of_a_search_refused_nobody():
+    def ask(allowed):
+        return f"""
+          orders: > POST http://fga/stores/01M81M18X043AZRTPH5TWRQNVV/check  200
+            openfga: POST /stores/01M81M18X043AZRTPH5TWRQNVV/check  200
+              openfga: Check  scope=openfga/pkg/server allowed={allowed}"""
+
+    trace = judged(f"""
+        orders: POST /searches  200
+          {ask("true")}
+          {ask("false")}
+          {ask("false")}
+    """)
+    assert trace.outcome == "allowed"
+    assert "masked_denial" not in trace.kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("Refunds above 100 need a manager", "partially_denied"), ("[Errno 13] no", "no_auth_evidence")]
+)
+def test_a_worker_that_raises_pythons_permission_error_refused_unless_it_was_a_file(text, outcome):
+    trace = judged(f"""
+        refunds: POST /refunds  202
+          refunds: send refunds
+            worker: receive refunds  error raises="PermissionError:{text}"
+    """)
+    assert trace.outcome == outcome
