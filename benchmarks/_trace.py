@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 
-def body_of(count: int) -> bytes:
+def body_of(count: int, trace_id: int = 7) -> bytes:
     """A trace of that many spans as OTLP/JSON: eight services, eight attributes a span, an event on every fifth."""
     services = ("gateway", "identity", "orders", "billing", "policy", "catalogue", "mail", "audit")
     spans: dict[str, list[Any]] = {service: [] for service in services}
@@ -20,7 +20,7 @@ def body_of(count: int) -> bytes:
         kind = (2, 3, 1, 3, 1)[number % 5]
         attributes = _attributes(number, kind if number % 5 != 3 else 0, service, callee)
         span = {
-            "traceId": f"{7:032x}",
+            "traceId": f"{trace_id:032x}",
             "spanId": f"{number + 1:016x}",
             "name": f"operation {number % 200}",
             "kind": kind,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import httpx2 as httpx
 from app.embedded.store import Retention, Store
 from app.times import SECOND
 from benchmarks import _spans
+from benchmarks._percentile import percentile
 
 # What docs/embedded.md promises.
 LEAST_INGEST_RATIO = 0.6
@@ -61,8 +61,8 @@ def ingest(options: Options, folder: Path) -> dict[str, float]:
         "bare spans/s": taken["bare"],
         "embedded spans/s": taken["embedded"],
         "ingest ratio": taken["embedded"] / taken["bare"],
-        "embedded export p50 ms": _percentile(latencies["embedded"], 0.5),
-        "embedded export p99 ms": _percentile(latencies["embedded"], 0.99),
+        "embedded export p50 ms": percentile(latencies["embedded"], 0.5),
+        "embedded export p99 ms": percentile(latencies["embedded"], 0.99),
     }
 
 
@@ -102,8 +102,8 @@ def queries(options: Options, folder: Path) -> dict[str, float]:
                 began = time.perf_counter()
                 client.get(path, params=params).raise_for_status()  # type: ignore[arg-type]
                 times.append((time.perf_counter() - began) * 1000)
-            out[f"{name} p50 ms"] = _percentile(times[5:], 0.5)
-            out[f"{name} p95 ms"] = _percentile(times[5:], 0.95)
+            out[f"{name} p50 ms"] = percentile(times[5:], 0.5)
+            out[f"{name} p95 ms"] = percentile(times[5:], 0.95)
     return out
 
 
@@ -170,11 +170,6 @@ def _embedded(data: Path) -> contextlib.AbstractContextManager[list[str]]:
     return _process(
         ["app.cli", "embedded", "--otlp-port", "0", "--query-port", "0", "--data", str(data), "--max-bytes", "1TiB"], 2
     )
-
-
-def _percentile(values: list[float], q: float) -> float:
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
 def main(quick: bool = False) -> None:
