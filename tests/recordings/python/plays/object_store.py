@@ -52,7 +52,7 @@ def perform(stage: Stage) -> None:
     stage.stop(store)
     record(
         stage, "s3-down", Caller().get(reports, "/reports/open/june"), 500, outcome="error", layer="external_service",
-        span=(At("reports", "S3.GetObject"), At("reports", "GET")), no_findings=["fail_closed"],
+        span=At("reports", "S3.GetObject"), no_findings=["fail_closed"],
         why="The store was stopped: botocore raises EndpointConnectionError, and Flask answers 500.",
     )  # fmt: skip
 
