@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.stage import At, Stage, closed_port
+from kit.stage import At, Service, Stage, closed_port
 
 POLICY = """
 apiVersion: api.cerbos.dev/v1
@@ -26,7 +26,8 @@ DECIDER = (
 )
 
 
-def perform(stage: Stage) -> None:
+def start_cerbos(stage: Stage, sampler: str) -> Service:
+    """Cerbos with the policy above; it samples as it is told, whatever the caller did."""
     policies = stage.folder / "policies"
     policies.mkdir()
     (policies / "file.yaml").write_text(POLICY)
@@ -34,12 +35,16 @@ def perform(stage: Stage) -> None:
     program = stage.cache / "current/node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64"
     settings = [f"server.httpListenAddr=127.0.0.1:{port}", f"server.grpcListenAddr=127.0.0.1:{grpc}", "storage.driver=disk",
                 f"storage.disk.directory={policies}", "telemetry.disabled=true"]  # fmt: skip
-    cerbos = stage.start(
+    return stage.start(
         "cerbos", [program, "server", *(f"--set={one}" for one in settings)], port=port,
         CERBOS_NO_TELEMETRY=1, OTEL_EXPORTER_OTLP_INSECURE="true", OTEL_PROPAGATORS="tracecontext,baggage",
-        OTEL_TRACES_SAMPLER="parentbased_always_on",
+        OTEL_TRACES_SAMPLER=sampler,
     )  # fmt: skip
-    archive = stage.tools.start(stage, "archive", "archive.js", uses=USES, CERBOS=f"http://127.0.0.1:{port}")
+
+
+def perform(stage: Stage) -> None:
+    cerbos = start_cerbos(stage, "parentbased_always_on")
+    archive = stage.tools.start(stage, "archive", "archive.js", uses=USES, CERBOS=cerbos.url)
     ines = {"X_User": "ines"}
     stage.record(
         "cerbos-allowed", archive.get("/files/1", **ines), expect=200, outcome="allowed", principal="ines", entry_status=200,
