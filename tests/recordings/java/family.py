@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import keycloak
 from kit.stage import Service, Stage, closed_port
 
 HERE = Path(__file__).parent
@@ -22,6 +23,7 @@ class Java:
     """The archives that Maven made of `services/`, and the ways to run them."""
 
     built: Path
+    keycloak: Path
 
     def observed(self, stage: Stage, name: str, *, archive: str = "observed", **settings: object) -> Service:
         """A service whose profile is its name, with Spring's own observations exported."""
@@ -55,7 +57,7 @@ def install(cache: Path) -> Java:
         command = ["mvn", "-B", "-q", "-Dstyle.color=never", f"-Dmaven.repo.local={cache / 'repository'}", "package"]
         subprocess.run(command, cwd=target, check=True)
         done.write_text(wanted)
-    return Java(target)
+    return Java(target, keycloak.install(cache, cache / "repository"))
 
 
 def _versions(archive: Path) -> dict[str, str]:
