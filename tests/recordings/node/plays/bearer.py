@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kit.stage import At, Stage, closed_port
+from kit.stage import At, Service, Stage, closed_port
 from plays.identity import form
 
 USES = ("express-oauth2-jwt-bearer", "express", "oidc-provider", "@opentelemetry/auto-instrumentations-node")
@@ -54,7 +54,7 @@ def perform(stage: Stage) -> None:
     issuer.thaw()
 
 
-def _token(stage: Stage, issuer, audience: str) -> str:
+def _token(stage: Stage, issuer: Service, audience: str) -> str:
     fields = {"grant_type": "client_credentials", "resource": audience, "scope": "vault:read"}
     _, _, body = stage.send(form(issuer, "/token", "reader:reader-secret", **fields))
     token: str = json.loads(body)["access_token"]
