@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.stage import Request, Service, Stage
+from kit.stores import Store
 
 HERE = Path(__file__).parent
 CLIENT = "203.0.113.7"
@@ -22,18 +24,23 @@ ENGINES = {
 }
 
 
+# The services that also run under older libraries, and what they are made of.
+LEGACY = ("serve.go", "telemetry.go", "tokens.go", "gateway.go", "orders.go", "deciders.go", "rpc.go")
+
+
 @dataclass(frozen=True)
 class Go:
-    """`program`: our services; `engine(name)`: a program of others, built when first asked for."""
+    """Our services in two trees, `shop` and `legacy`; `engine(name)`: a program of others, built when first asked for."""
 
     cache: Path
-    program: Path
-    versions: dict[str, str]
 
-    def start(self, stage: Stage, name: str, kind: str, *, uses: tuple[str, ...] = (), **env: object) -> Service:
+    def start(
+        self, stage: Stage, name: str, kind: str, *, tree: str = "shop", uses: tuple[str, ...] = (), **env: object
+    ) -> Service:
         """One of our services; `uses` are the ends of the module paths whose versions its labels name."""
-        versions = {module: version for module, version in self.versions.items() if module.endswith(uses)} if uses else {}
-        return stage.start(name, [self.program, kind], versions=versions, **env)
+        wanted = re.findall(r"^\t(\S+) (v\S+)$", (self.cache / tree / "go.mod").read_text(), re.MULTILINE)
+        versions = {module: version for module, version in wanted if uses and module.endswith(uses)}
+        return stage.start(name, [self.cache / "bin" / tree, kind], versions=versions, **env)
 
     def engine(self, name: str) -> Path:
         package, version = ENGINES[name]
@@ -49,12 +56,14 @@ class Go:
 
 def install(cache: Path) -> Go:
     """Our services, built in the cache."""
-    source = cache / "shop"
-    shutil.copytree(HERE / "services" / "shop", source, dirs_exist_ok=True)
-    program = cache / "bin" / "shop"
-    _go(cache, "build", "-o", str(program), ".", cwd=source)
-    wanted = re.findall(r"^\t(\S+) (v\S+)$", (source / "go.mod").read_text(), re.MULTILINE)
-    return Go(cache, program, dict(wanted))
+    for tree in ("shop", "legacy"):
+        source = cache / tree
+        shutil.copytree(HERE / "services" / tree, source, dirs_exist_ok=True)
+        if tree == "legacy":
+            for file in LEGACY:
+                shutil.copy(HERE / "services" / "shop" / file, source)
+        _go(cache, "build", "-o", str(cache / "bin" / tree), ".", cwd=source)
+    return Go(cache)
 
 
 def _go(cache: Path, *words: str, cwd: Path | None = None) -> None:
@@ -74,3 +83,10 @@ def ask(service: Service, method: str, path: str, token: str | None = None, body
     """A request of `CLIENT`, as a proxy before the first service would tell it."""
     headers = {"X-Forwarded-For": CLIENT} | ({"Authorization": token} if token else {})
     return service.request(method, path, body, headers)
+
+
+def end(stage: Stage, database: Store, request: Request) -> None:
+    """PostgreSQL is gone, and so is the connection a service kept: the request, none that is recorded, finds that out."""
+    database.process.send_signal(signal.SIGQUIT)
+    database.process.wait(20)
+    stage.send(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from family import CLIENT, ask
+from family import CLIENT, ask, end
 from kit.stage import At, Stage
 from kit.stores import postgres
 from kit.tokens import SECRET, bearer
@@ -64,7 +64,7 @@ def perform(stage: Stage) -> None:
             findings=["status_rewritten"], **seen,
             why="The role shop has no grant on the table archive; docs lets the error become a 500.",
         )  # fmt: skip
-        database.process.kill()
+        end(stage, database, ask(docs, "GET", "/archive", mary))
         stage.record(
             "gin-otelsql-down", ask(docs, "GET", "/documents", mary), expect=500,
             outcome="error", layer="database", span=At("docs", "sql.connector.connect"), entry_status=500,

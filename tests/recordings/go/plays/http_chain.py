@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from family import CLIENT, ask
+from family import CLIENT, ask, end
 from kit.stage import At, Stage
 from kit.stores import postgres
 from kit.tokens import SECRET, bearer
@@ -110,7 +110,7 @@ def perform(stage: Stage) -> None:
             reason="password authentication failed", entry_status=500, findings=["status_rewritten"], **seen,
             why="orders is given a password that is not the role's: PostgreSQL refuses its login, whoever the caller is.",
         )  # fmt: skip
-        database.process.kill()
+        end(stage, database, ask(gateway, "GET", "/api/ledger", mary))
         stage.record(
             "otelhttp-database-down", ask(gateway, "GET", "/api/orders", mary), expect=500,
             outcome="error", layer="database", span=At("orders", "connect"), entry_status=500, confidence=["high"],
