@@ -16,7 +16,7 @@ from functools import partial
 
 from app.analysis.examine import examine
 from app.analysis.rulebook import shipped
-from app.traces import build, otlp
+from app.traces import build, garbage, otlp
 from app.traces.model import Trace
 from benchmarks import _floor, _trace
 
@@ -64,8 +64,7 @@ def _best(rounds: int, *works: tuple[Callable[[], object], bool]) -> list[float]
     best = [float("inf")] * len(works)
     thresholds = gc.get_threshold()
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # as `clew serve`
+    garbage.seldom()  # as `clew serve`
     try:
         for _ in range(rounds):
             for place, (work, collected) in enumerate(works):

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from app.traces import garbage
 from benchmarks import _trace
 from benchmarks._percentile import percentile
 
@@ -60,8 +61,7 @@ async def _ask(folder: Path, url: str, count: int) -> None:
         browser = await here.as_("viewer")
         (await browser.get(f"/traces/{SMALL}")).raise_for_status()  # what is compiled once is compiled
         gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)  # as `clew serve`
+        garbage.seldom()  # as `clew serve`
         await _watched(f"{count:7,d} spans, at rest", asyncio.sleep(2))
         for what in ("loaded and shown", "shown again"):
             answer = await _watched(f"{count:7,d} spans, {what}", browser.get(f"/traces/{LARGE}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from typing import Annotated
 
@@ -26,6 +25,7 @@ def serve(
     from app.cli.settings import load
     from app.db import migrate
     from app.main import create_app
+    from app.traces import garbage
     from app.web import logs
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -34,9 +34,7 @@ def serve(
     application = create_app(settings)
     # Done again when the app starts; done here first, so that a database that does not fit is a sentence.
     asyncio.run(migrate.prepare(settings.database))
-    # Large traces make many objects that live: with the default thresholds the collector would walk them all the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    garbage.seldom()
     bound = _bind(settings.web.host, settings.web.port)
     server = uvicorn.Server(
         uvicorn.Config(

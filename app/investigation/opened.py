@@ -6,6 +6,7 @@ Few and short: a trace of 100,000 spans is hundreds of megabytes, and a trace st
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from collections.abc import Awaitable, Callable
 from functools import cached_property
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Fetch = Callable[[str], Awaitable[tuple[Trace, TraceBytes]]]
 Judge = Callable[[Trace], Verdict]
 
+_COLLECTED = 50_000  # spans forgotten, about a hundred megabytes, that are worth a collector's visit
 _INLINE = 300  # spans that are judged sooner than a thread is handed the work
 
 
@@ -61,6 +63,7 @@ class OpenTraces:
         self._most_spans = most_spans
         self._kept: dict[str, Opened] = {}
         self._under_way: dict[str, asyncio.Task[Opened]] = {}
+        self._forgotten = 0  # spans, since the collector was last sent
 
     async def open(self, trace_id: str, *, fresh: bool = False) -> Opened:
         """The trace with its verdict; `fresh` asks the source again.
@@ -98,3 +101,8 @@ class OpenTraces:
     def _forget(self, trace_id: str, opened: Opened) -> None:
         if self._kept.get(trace_id) is opened:
             del self._kept[trace_id]
+        # Spans and their parents hold each other, and after a minute the collector counts them among what stays.
+        self._forgotten += len(opened.trace)
+        if self._forgotten >= _COLLECTED:
+            self._forgotten = 0
+            asyncio.get_running_loop().call_soon(gc.collect)

@@ -1,14 +1,18 @@
 """A trace is fetched and judged once for all who look at it, and let go of soon."""
 
 import asyncio
+import gc
 
 import pytest
+from support.draw import draw
 from support.stories import refused_by_policy
 
 from app.errors import NotFound
+from app.investigation import opened
 from app.investigation.opened import OpenTraces
 from app.sources.values import TraceBytes
 from app.times import UnixNanos
+from app.traces.model import Node
 
 
 def received(body: bytes = b"{}") -> TraceBytes:
@@ -87,6 +91,29 @@ async def test_kept_traces_are_let_go_of_after_their_time_and_when_they_are_too_
     await small.open("c")
     await small.open("b")
     assert tempo.asked[2:] == ["b", "c", "b"]
+
+
+async def test_the_memory_of_a_forgotten_trace_comes_back(monkeypatch):
+    monkeypatch.setattr(opened, "_COLLECTED", 2)
+
+    async def fetch(trace_id: str):
+        return draw("door: GET /  0-10ms\n  inner: look  1-2ms"), received()
+
+    def nodes() -> int:
+        return sum(isinstance(thing, Node) for thing in gc.get_objects())
+
+    refused_by_policy()  # told once, and kept
+    gc.collect()
+    gc.disable()  # spans and their parents hold each other: it is the collector that takes them, and nobody else calls it
+    try:
+        before = nodes()
+        traces = OpenTraces(fetch, judge, keep_s=0.01)
+        await traces.open("a")
+        assert nodes() == before + 2
+        await asyncio.sleep(0.1)
+        assert nodes() == before
+    finally:
+        gc.enable()
 
 
 async def test_what_a_page_works_out_is_kept_with_the_trace():
