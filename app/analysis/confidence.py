@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from app.analysis import wording
 from app.analysis.accounts import State, Tolerated, Way
 from app.analysis.answers import Answer
 from app.analysis.judge import Judgement
@@ -106,13 +107,13 @@ def _gaps(judgement: Judgement) -> list[str]:
     entry = judgement.entry
     top = [entry, *reading.ancestors(entry)][-1]
     if top.lost_parent and top.index not in reading.joined:
-        found.append(f"The span above {top.service}'s {top.span.name} is missing.")
+        found.append(f"The span above {wording.span(top)} of {top.service} is missing.")
     node = judgement.node
     if node is not None:
         here: Node | None = node
         while here is not None and here is not entry:
             if here.index in reading.joined:
-                found.append(f"Where {here.service}'s {here.span.name} belongs is a guess by service, path and time.")
+                found.append(f"Where {wording.span(here)} of {here.service} belongs is a guess by service, path and time.")
             here = reading.parent(here)
         cut = {i for d in reading.trace.defects if d.kind is DefectKind.PARENT_CYCLE for i in d.span_ids}
         if cut and any(a.node.span.span_id in cut for a in judgement.chain):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.analysis import answers, gaps, peers
+from app.analysis import answers, gaps, peers, wording
 from app.analysis.accounts import Item, Tolerated
 from app.analysis.aftermath import Aftermath
 from app.analysis.answers import REFUSALS, Answer
@@ -45,7 +45,7 @@ def _aftermath(judgement: Judgement, aftermath: Aftermath) -> Iterator[Finding]:
         for effect in nodes[:_MOST_EACH]:
             distance = abs(effect.start_ns - node.end_ns) if node is not None else 0
             rest = "." if word == "after" else "; nothing in the trace takes it back."
-            detail = f"{effect.service} ran {effect.span.name} {format_duration(distance)} {word} the refusal{rest}"
+            detail = f"{effect.service} ran {wording.span(effect)} {format_duration(distance)} {word} the refusal{rest}"
             yield _at(kind, effect, detail)
 
 
@@ -60,22 +60,18 @@ def _open_and_closed(judgement: Judgement, named: Named | None) -> Iterator[Find
             yield _at(FindingKind.FAIL_OPEN, origin.node, detail)
     for item in _fail_open(judgement):
         origin = item.account.chain()[-1]
-        detail = f"{_what(origin.node)} broke, and {item.by.node.service} let the request through."
+        detail = wording.sentence(f"{wording.call(origin.node)} broke, and {item.by.node.service} let the request through.")
         yield _at(FindingKind.FAIL_OPEN, origin.node, detail)
     if judgement.outcome is Outcome.ERROR and judgement.reading.answer(judgement.entry) in REFUSALS:
         node = judgement.node
         assert node is not None
         status = answers.shown_status(judgement.entry.span)
-        yield _at(FindingKind.FAIL_CLOSED, node, f"{_what(node)} broke, and the client was refused ({status}) for it.")
+        detail = wording.sentence(f"{wording.call(node)} broke, and the client was refused ({status}) for it.")
+        yield _at(FindingKind.FAIL_CLOSED, node, detail)
 
 
 def _fail_open(judgement: Judgement) -> list[Item]:
     return judgement.items(Tolerated.FAIL_OPEN)[:_MOST_EACH]
-
-
-def _what(node: Node) -> str:
-    peer = semconv.peer(node.span) if node.span.kind == SpanKind.CLIENT else ""
-    return f"The call of {node.service} to {peer}" if peer else f"{node.span.name} of {node.service}"
 
 
 def _clothes(judgement: Judgement, named: Named | None) -> Iterator[Finding]:

@@ -106,7 +106,7 @@ def _propagation(judgement: Judgement) -> Iterator[Finding]:
         if root is top or root.lost_parent or root.span.kind != SpanKind.SERVER:
             continue
         home = reading.joined.get(root.index)
-        where = f" It is read as the other end of {home.service}'s call." if home is not None else ""
+        where = f" It is read as the other end of a call of {home.service}." if home is not None else ""
         yield Finding(
             FindingKind.BROKEN_PROPAGATION,
             root.service,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.analysis import peers, statements
+from app.analysis import peers, statements, wording
 from app.analysis.accounts import Account, State, Way
 from app.analysis.answers import Answer
 from app.analysis.joins import same_service
@@ -279,12 +279,8 @@ def target(reading: Reading, roles: Roles, node: Node) -> str:
     """The decider's own name where it sends no spans of its own; "" where the span's service decided itself."""
     node = _call_around(reading, node)
     span = node.span
-    if semconv.db_system(span):
-        return semconv.first_text(span.attributes, ("db.namespace", "db.name", "server.address", "net.peer.name")) or (
-            semconv.db_system(span)
-        )
-    if semconv.messaging_system(span):
-        return semconv.first_text(span.attributes, ("server.address", "net.peer.name")) or semconv.messaging_system(span)
+    if semconv.rpc_system(span) != "aws-api" and (semconv.db_system(span) or semconv.messaging_system(span)):
+        return wording.store(node)
     if semconv.rpc_system(span) == "aws-api":
         return semconv.rpc_service(span) or span.name.partition(".")[0]
     if span.kind is SpanKind.CLIENT and not any(k.span.kind is SpanKind.SERVER for k in reading.kids(node)):
