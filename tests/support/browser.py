@@ -99,6 +99,19 @@ def sign_in(page: Any, address: str, name: str, password: str, next: str = "/pat
     page.wait_for_url(f"**{next}")
 
 
+def barriers(page: Any) -> list[str]:
+    """What axe-core finds on the page that keeps somebody out: violations that it calls serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
 # Every element with text of its own: its colour against the nearest opaque background behind it. Gives those below 4.5 to 1.
 CONTRAST = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });

@@ -123,6 +123,7 @@ def test_the_alert_is_drawn_and_its_traces_follow_with_their_verdicts(page, live
     page.wait_for_selector(".plot .main-svg .xtick")
     page.wait_for_selector("#traces-part tbody tr:nth-child(7)", timeout=20_000)
     page.wait_for_selector("text=The only success for a name that failed 6 times before", timeout=20_000)
+    assert browser.barriers(page) == []
     page.click("#traces-part tbody tr:first-child a")
     page.wait_for_url(f"**/traces/{success}?alert=*")
 
@@ -135,7 +136,9 @@ def test_neither_page_scrolls_sideways(chromium, lively, theme, width):
     with browser.page(chromium, session=lively.session, theme=theme, width=width) as page:
         page.goto(f"{lively.address}/alerts")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.barriers(page) == []
         page.click(".alert-row__name")
         page.wait_for_selector("#traces-part table, #traces-part .empty", timeout=20_000)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.barriers(page) == []
         assert page.trouble == []

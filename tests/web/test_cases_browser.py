@@ -112,3 +112,5 @@ def test_pages_fit_and_break_no_rule(open_page, width, theme):
         assert answer.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.trouble == [], path
+        if width == 1440:
+            assert browser.barriers(page) == [], path

@@ -80,6 +80,7 @@ def test_the_page_fits_its_window_and_is_legible_and_nothing_is_blocked(chromium
         assert page.trouble == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.evaluate(browser.CONTRAST) == []
+        assert browser.barriers(page) == []
 
 
 def test_the_key_d_goes_to_the_deciding_span(chromium, served):
