@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from urllib.parse import quote, urlencode
 
+from app.analysis.verdict import Outcome
 from app.investigation import candidates
 from app.investigation.behind import Behind
 from app.investigation.candidates import Listed, Order
@@ -190,7 +191,7 @@ def _row(one: Listed, key: str) -> TraceRow:
         why=one.why,
         unusual=one.unusual,
         partial=verdict.partial if verdict else False,
-        failed_open=verdict.failed_open if verdict else False,
+        failed_open=verdict is not None and verdict.failed_open and verdict.outcome is Outcome.ALLOWED,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from app.analysis.verdict import Outcome
 from app.errors import InvalidInput
 from app.investigation.asking import Ended, Fields, Window
 from app.investigation.judgements import Judged, Unjudged
@@ -64,7 +65,9 @@ class Sought:
 
 @dataclass(frozen=True)
 class FoundRow:
-    """waiting: why there is no verdict, "" where there is one."""
+    """waiting:     why there is no verdict, "" where there is one
+    failed_open: allowed past a check that broke
+    """
 
     trace_id: str
     href: str
@@ -77,6 +80,7 @@ class FoundRow:
     reason: str
     principal: str
     partial: bool
+    failed_open: bool
     waiting: str
 
 
@@ -212,6 +216,7 @@ def _row(trace: FoundTrace, one: Judged | Unjudged | None) -> FoundRow:
         reason=known.reason if known else "",
         principal=known.principal if known else "",
         partial=known.partial if known else False,
+        failed_open=known is not None and known.failed_open and known.outcome is Outcome.ALLOWED,
         waiting=waiting,
     )
 
@@ -268,6 +273,7 @@ def _fact(trace: FoundTrace, one: Judged | Unjudged | None) -> dict[str, Any]:
             "client_address": one.client_address,
             "confidence": one.confidence.value,
             "sentence": one.sentence,
+            "failed_open": one.failed_open,
         }
     elif isinstance(one, Unjudged):
         fact["unjudged"] = one.why

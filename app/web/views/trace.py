@@ -257,7 +257,8 @@ class AbsentView:
     @classmethod
     def failed(cls, asked: Asked, error: SourceError, health: SourceHealth | None, kept: tuple[KeptIn, ...] = ()) -> AbsentView:
         failure = Failure.of(error, retry_href=asked.href())
-        if health is not None and health.failing_since_ns is not None:
+        # A client that pauses after several failures says since when itself.
+        if health is not None and health.failing_since_ns is not None and "since" not in error.sentence:
             failure = replace(failure, since_ns=health.failing_since_ns)
         return cls(asked, f"Trace {asked.trace_id[:8]}… could not be read", "", failure, kept)
 
