@@ -13,7 +13,7 @@ import keycloak
 from kit.stage import Service, Stage, closed_port
 
 HERE = Path(__file__).parent
-MEMORY = ("-Xmx256m", "-XX:TieredStopAtLevel=1")
+OPTIONS = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:MaxJavaStackTraceDepth=60")  # deeper ones make recordings too large
 LIBRARIES = ("spring-boot", "spring-security-core", "spring-cloud-gateway-server-webflux", "micrometer-tracing",
              "datasource-micrometer", "postgresql")  # fmt: skip
 
@@ -42,7 +42,7 @@ class Java:
         file, port = self.built / archive / "target" / f"{archive}.jar", closed_port()
         given = {"SPRING_APPLICATION_NAME": name, "SPRING_PROFILES_ACTIVE": name, "SERVER_PORT": port} | settings
         versions = _versions(file) | ({"opentelemetry-javaagent": _agent(self.built)} if options else {})
-        return stage.start(name, ["java", *MEMORY, *options, "-jar", file], port=port, versions=versions, **given)
+        return stage.start(name, ["java", *OPTIONS, *options, "-jar", file], port=port, versions=versions, **given)
 
 
 def install(cache: Path) -> Java:
