@@ -41,7 +41,6 @@ def work(stage: Stage, refunds: Any, spelling: str) -> None:
     record(
         "celery-refused", "/refunds", {"order": 2, "amount": 900, "roles": ["clerk"]}, outcome="partially_denied",
         layer="application", phase="authz", span=PAY, reason="need the role manager", findings=["side_effect_before_denial"],
-        unmended="The verdict does not know an exception class that is a refusal by name (PermissionError) on a consumer.",
         why="The worker notes the refund and then raises PermissionError: it is for managers only, long after the 202.",
     )  # fmt: skip
     record(

@@ -30,7 +30,7 @@ def perform(stage: Stage) -> None:
             login(stage, spelling, url.format("intake:a-wrong-one"), convention)
             stage.stop(worker)
             stage.stop(stock)
-    intake = stage.tools.wsgi(stage, "intake", "intake:app", uses=USES, BROKER=f"amqp://intake@127.0.0.1:{closed_port()}")
+    intake = stage.tools.wsgi(stage, "intake", "intake:app", uses=USES, BROKER=f"amqp://a:b@127.0.0.1:{closed_port()}/%2F")
     record(
         stage, "pika-broker-down", MARY.post(intake, "/orders", {"item": "desk"}), 500, outcome="error",
         span=At("intake", "POST /orders"), no_findings=["fail_closed"],
