@@ -159,7 +159,7 @@ def _sub(reading: Reading) -> list[str]:
     if outcome is Outcome.BYPASSED:
         return [*_protected(reading), _client_got(reading)]
     said = [*_enforced(reading), *_relayed(reading)]
-    if outcome is Outcome.PARTIALLY_DENIED:
+    if outcome is Outcome.PARTIALLY_DENIED or not said:
         said.append(_client_got(reading))
     deciding = reading.trace.by_id.get(reading.verdict.span_id or "")
     status = semconv.http_status(deciding.span) if deciding is not None else None
@@ -172,7 +172,7 @@ def _enforced(reading: Reading) -> list[str]:
     verdict = reading.verdict
     place, kinds = verdict.enforced_by, {finding.kind for finding in verdict.findings}
     if verdict.outcome is Outcome.ERROR:
-        if FindingKind.FAIL_CLOSED in kinds:
+        if FindingKind.FAIL_CLOSED in kinds and "failed closed" not in verdict.sentence:
             who = place.service if place else verdict.service or "The caller"
             with_status = f" with a {place.status}" if place and place.status is not None else ""
             return [f"{who} failed closed: it refused{with_status} because it could not ask."]

@@ -111,7 +111,10 @@ def test_an_open_verdict_says_what_would_settle_it_and_jumps_to_the_gap():
 def test_a_failure_is_told_as_a_failure():
     found = judged(broken_policy())
     assert found.kicker == ("at the policy engine", "authorization")
-    assert text(found.sub) == "orders failed closed: it refused with a 403 because it could not ask."
+    assert text(found.sub) == "The client got 403 Forbidden."
+    trace, verdict = broken_policy()
+    silent = msgspec.structs.replace(verdict, sentence="policy did not answer orders in 2 s")
+    assert text(judged((trace, silent)).sub) == "orders failed closed: it refused with a 403 because it could not ask."
 
 
 def test_a_bypass_says_what_ran_after_the_refusal_and_what_the_client_got():
