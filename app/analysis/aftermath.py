@@ -42,7 +42,7 @@ def look(judgement: Judgement) -> Aftermath:
         refused_calls = {structure.call_target(a.node) for a in judgement.chain if a.kind is SpanKind.CLIENT}
     # Where the request went on by design, only what its own branch did belongs to the denial.
     guarded = _guarded(judgement) if refused else None
-    denied_at = max(node.end_ns, origin.node.end_ns) if refused and node is not None and origin is not None else 0
+    denied_at = _denied_at(judgement, node, origin.node) if refused and node is not None and origin is not None else 0
     listed: list[SideEffect] = []
     after: list[Node] = []
     before: list[Node] = []
@@ -83,6 +83,15 @@ def look(judgement: Judgement) -> Aftermath:
         kept = sorted(sorted(listed, key=lambda e: abs(e.start_ns - denied_at))[:_MOST], key=lambda e: (e.start_ns, e.span_id))
         return Aftermath(tuple(kept), tuple(after), tuple(before), len(listed) - _MOST)
     return Aftermath(tuple(listed), tuple(after), tuple(before), 0)
+
+
+def _denied_at(judgement: Judgement, node: Node, origin: Node) -> int:
+    """The end of the deciding span; not later than the caller had its answer, for a server may go on after giving it."""
+    moment = max(node.end_ns, origin.end_ns)
+    for above in judgement.reading.ancestors(node):
+        if above.span.kind is SpanKind.CLIENT:
+            return min(moment, above.end_ns) if above.end_ns > node.start_ns else moment
+    return moment
 
 
 def _when(node: Node, denied_at: int) -> EffectTime:

@@ -232,17 +232,22 @@ def _was_asked(judgement: Judgement, hop: Node) -> bool:
     role = judgement.roles.of(hop).role
     if role is Role.POLICY_ENGINE:
         return True
+    origin = judgement.origin
+    if origin is not None and origin.signal is not None and origin.signal.rule.id.startswith("generic.graphql"):
+        return False  # a field was asked for, and its resolver refused it
     call = next((n for n in reading.ancestors(hop) if n.span.kind == SpanKind.CLIENT), None)
     caller = reading.parent(hop)
     if call is not None and (caller is None or reading.hop_of(call) is not reading.hop_of(caller)):
         call = None
     if call is not None:
         signal = reading.signals.get(call.index)
-        if signal is not None and signal.rule.decider == "callee" and not signal.bulk:
+        upper = reading.hop_of(call)
+        # A log-in that is handed on and answered alike is passed on, not asked about.
+        handed_on = peers.is_login_path(semconv.path(upper.span)) and answer is reading.answer(upper)
+        if signal is not None and signal.rule.decider == "callee" and not signal.bulk and not handed_on:
             return True
         if peers.of_call(call.span) is Peer.POLICY:
             return True
-        upper = reading.hop_of(call)
         if peers.asks_identity(call.span) and not peers.is_login_path(semconv.path(upper.span)):
             return True
         if role is Role.IDENTITY_PROVIDER and not peers.is_login_path(semconv.path(upper.span)):

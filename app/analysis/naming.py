@@ -6,6 +6,7 @@ Source: docs/method.md, "Who is named".
 from __future__ import annotations
 
 import msgspec
+import re2
 
 from app.analysis import peers, statements, wording
 from app.analysis.accounts import Account, State, Way
@@ -174,9 +175,20 @@ def _broken_layer(judgement: Judgement, origin: Account) -> Layer:
     node = _call_around(judgement.reading, origin.node)
     if node.span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER):
         return peer_layer(judgement.reading, judgement.roles, node)
-    if semconv.db_system(node.span):
+    if semconv.db_system(node.span) or any(
+        _LOST_STORE.search(f"{k[:256]} {m[:1024]}") for k, m in semconv.exceptions(node.span)
+    ):
         return Layer.DATABASE
     return judgement.roles.layer_of(node)
+
+
+# Exceptions of drivers and pools that had no connection to give; the driver itself may have no span.
+_LOST_STORE = re2.compile(
+    r"(?i)CannotCreateTransaction|CannotGetJdbcConnection|JDBC Connection|SQL(Non)?TransientConnection|HikariPool|"
+    r"(psycopg|asyncpg|pgconn|pymysql|mysql|mongo|redis|sqlalchemy|oracledb)\w*[.:].*(OperationalError|Connect|Selection|Timeout)|"
+    r"(could not|cannot|can't|failed to) (connect|open (a )?connection) to (the )?\S*\s?"
+    r"(database|server at|mysql|postgres|redis|mongo)"
+)
 
 
 def _call_around(reading: Reading, node: Node) -> Node:

@@ -54,6 +54,9 @@ def codes() -> tuple[str, ...]:
 
 _GRPC_DETAILS = re2.compile(r'details = "((?:[^"\\]|\\.)*)"')
 _GRPC_PREFIX = re2.compile(r"^\d{1,2} [A-Z_]{2,24}: ")
+# Echo's errors: the inner one where the outer only says the status again.
+_ECHO = re2.compile(r"^code=\d{3}, message=(.*?)(?:, internal=(.*))?$")
+_STATUS_WORDS = frozenset({"unauthorized", "forbidden", "bad request", "not found", "too many requests"})
 _GO_PREFIX = re2.compile(r"^rpc error: code = \w+ desc = ")
 
 
@@ -63,6 +66,10 @@ def plain(text: str) -> str:
     details = _GRPC_DETAILS.search(text)
     if details:
         text = str(details.group(1))
+    echo = _ECHO.search(text)
+    if echo:
+        said, inner = str(echo.group(1)), echo.group(2)
+        text = str(inner) if inner and said.lower() in _STATUS_WORDS else said
     for prefix in (_GRPC_PREFIX, _GO_PREFIX):
         found = prefix.search(text)
         if found:

@@ -14,7 +14,7 @@ from app.traces.model import Node, Span, SpanKind
 # Where words usually stand, most telling first; a rule's own list goes before these.
 _REASONS = ("auth.failure_reason", "authz.reason", "authn.reason", "auth.reason", "authz.deny_reason", "policy.reason",
             "access.reason", "error.reason", "kc.eventError", "ErrorReason", "grpc.error_message", "error.message",
-            "grpc.message", "deny.reason", "denial.reason", "reason")  # fmt: skip
+            "grpc.message", "deny.reason", "denial.reason", "echo.error", "reason")  # fmt: skip
 _HEADERS = ("http.response.header.www-authenticate", "http.response.header.x-error", "http.response.header.x-amzn-errortype")
 _TEMPLATE = re2.compile(r"\{([^{}]+)\}")
 _EMPTY_EXCEPTIONS = ("Locally aborted.", "None", "")
@@ -106,18 +106,25 @@ def _captured(reading: Reading, node: Node, signal: Signal) -> str:
 
 
 def caller_words(reading: Reading, node: Node) -> tuple[str, str]:
-    """What a caller's CLIENT span was told: the best place for a gRPC reason that the server span leaves out."""
-    call = next((n for n in reading.ancestors(node)), None)
-    for _ in range(4):
-        if call is None or call.span.kind == SpanKind.SERVER:
-            return "", ""
-        if call.span.kind == SpanKind.CLIENT:
-            span = call.span
-            found = semconv.text(span.attributes.get("grpc.error_message")) or span.status_message
-            if not found:
-                found = next((m for _, m in semconv.exceptions(span) if m not in _EMPTY_EXCEPTIONS), "")
-            return reasons.plain(found), "status.message" if span.status_message else "grpc.error_message"
-        call = reading.parent(call)
+    """What a caller was told: the best place for a gRPC reason that the server span leaves out, also across a proxy."""
+    code = semconv.grpc_status(node.span)
+    above = reading.parent(node)
+    for _ in range(8):
+        if above is None:
+            break
+        span = above.span
+        if span.kind is SpanKind.SERVER and (code is None or semconv.grpc_status(span) != code):
+            break
+        if span.kind in (SpanKind.SERVER, SpanKind.CLIENT):
+            for key in ("grpc.error_message", "grpc.message"):
+                if key in span.attributes:
+                    return reasons.plain(semconv.text(span.attributes[key])), key
+            if span.status_message:
+                return reasons.plain(span.status_message), "status.message"
+            found = next((m for _, m in semconv.exceptions(span) if m not in _EMPTY_EXCEPTIONS), "")
+            if found:
+                return reasons.plain(found), semconv.EXCEPTION_MESSAGE
+        above = reading.parent(above)
     return "", ""
 
 

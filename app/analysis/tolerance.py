@@ -10,9 +10,9 @@ from app.analysis.accounts import Account, Item, State, Tolerated, by_start
 from app.analysis.attempts import choose, shape
 from app.analysis.branches import Branch, Branches
 from app.analysis.peers import Peer
-from app.analysis.steps import is_bad, is_business, is_check, is_guarding
+from app.analysis.steps import is_bad, is_business, is_check, is_guarding, repeats
 from app.traces import semconv
-from app.traces.model import SpanKind, Status
+from app.traces.model import Node, SpanKind, Status
 
 
 def tolerate(account: Account) -> None:
@@ -73,9 +73,12 @@ class _Hop:
             if business and not (step.is_store_call and step.change is None)
         )
         self._first_work = min(worked, default=None)
+        self._known: dict[object, bool] = {}  # what is the same for every refusal of the hop
 
     def became(self, step: Account, branch: Branch) -> Tolerated:
         """What became of one refusal."""
+        if _began_after_answer(self.account, step) and not (is_check(step) and branch.writes(*branch.guarded(step))):
+            return Tolerated.PARTIAL  # accepted first, refused later
         if not is_check(step):
             return Tolerated.PARTIAL if self._delivered(reads_count=True) else Tolerated.SAID_NO
         first, last = branch.guarded(step)
@@ -146,21 +149,39 @@ class _Hop:
         scope = step.node.span.scope.name
         if step.signal is None or not step.signal.rule.id.startswith("generic.graphql"):
             return False
-        return any(
-            node.span.scope.name == scope
-            and node.span.name.startswith("graphql.resolve")
-            and node.span.status != Status.ERROR
-            and node.index not in self.account.reading.signals
-            for node in self.account.reading.subtree(self.account.node)
-        )
+        if scope not in self._known:
+            self._known[scope] = any(
+                node.span.scope.name == scope
+                and node.span.name.startswith("graphql.resolve")
+                and node.span.status != Status.ERROR
+                and node.index not in self.account.reading.signals
+                for node in self.account.reading.subtree(self.account.node)
+            )
+        return self._known[scope]
 
     def _delivered(self, *, reads_count: bool) -> bool:
         """Whether the hop did other work of its own, so that a refusal cost only a part of the answer."""
-        whole = self.branches.whole
-        return any(
-            business and (reads_count or not step.is_store_call or step.change is not None)
-            for step, business in zip(whole.steps, whole.business, strict=True)
-        )
+        if reads_count not in self._known:
+            whole = self.branches.whole
+            self._known[reads_count] = any(
+                business and (reads_count or not step.is_store_call or step.change is not None)
+                for step, business in zip(whole.steps, whole.business, strict=True)
+            )
+        return self._known[reads_count]
+
+
+def _began_after_answer(account: Account, step: Account) -> bool:
+    """Whether a step is background work: the request had been answered when it began."""
+    span = account.node.span
+    if not span.end_ns > span.start_ns > 0 or step.node.index in account.reading.joined:
+        return False
+    sent = (kid.end_ns for kid in account.reading.kids(account.node)[:200] if _sends_answer(kid))
+    return step.start > min(sent, default=account.end) or semconv.http_status(span) == 202
+
+
+def _sends_answer(node: Node) -> bool:
+    """An ASGI server's own span of sending the head of its answer."""
+    return node.span.name.endswith("http send") and semconv.http_status(node.span) is not None and repeats(node)
 
 
 class _Family:

@@ -211,3 +211,13 @@ def test_a_write_after_the_next_items_check_passed_is_that_items():
     """)
     assert trace.outcome == "partially_denied"
     assert "side_effect_after_denial" not in trace.kinds
+
+
+def test_a_caller_knows_of_a_refusal_when_its_call_has_ended():
+    trace = judged("""
+        hub: PUT /papers/2  403 0-60ms
+          hub: > POST http://policy/decide  403 1-28ms
+            policy: POST /decide  403 5-34ms
+          hub: INSERT audit_log  29-31ms
+    """)
+    assert trace.effects == {("audit", "after_denial")}

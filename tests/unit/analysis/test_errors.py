@@ -228,3 +228,9 @@ def test_a_code_of_a_houses_own_is_read_by_its_words():
     """)
     assert (trace.outcome, trace.origin, trace.layer, trace.phase) == ("denied", "server", "policy_engine", "authn")
     assert (trace.reason, trace.enforced_by.service) == ("missing bearer token", "orders")
+
+
+def test_an_exception_that_names_the_lost_store_is_proof_without_the_drivers_span():
+    raises = 'raises="org.springframework.transaction.CannotCreateTransactionException:Could not open JDBC Connection"'
+    trace = judged(f"orders: GET /orders  500 error {raises}  @orders")
+    assert (trace.outcome, trace.origin, trace.layer) == ("error", "orders", "database")

@@ -249,3 +249,23 @@ def test_a_question_asked_inside_a_check_that_passed_was_answered_well():
     """)
     assert ("identity_provider", "allow") in trace.met
     assert ("identity_provider", "unknown") not in trace.met
+
+
+def test_a_field_that_a_graph_refused_is_the_applications_refusal_whatever_its_caller_makes_of_it():
+    trace = judged("""
+        people: DELETE /people/7  403
+          people: > POST http://graph/graphql  200
+            graph: POST /graphql  200
+              graph: graphql.resolve dismiss  error="Forbidden: administrators only" scope=@opentelemetry/instrumentation-graphql  @field
+    """)
+    assert (trace.origin, trace.layer, trace.enforced_by.service) == ("field", "application", "graph")
+
+
+@pytest.mark.parametrize(("status", "enforcer"), [(401, "hub"), (400, "identity")], ids=["it asked", "it handed a log-in on"])
+def test_a_token_endpoint_that_has_spans_decided_itself(status, enforcer):
+    trace = judged(f"""
+        hub: POST /login  {status}
+          hub: > POST http://identity/oauth2/token  400
+            identity: POST /oauth2/token  400 @identity
+    """)
+    assert (trace.origin, trace.layer, trace.enforced_by.service) == ("identity", "identity_provider", enforcer)

@@ -98,3 +98,24 @@ def test_the_empty_exception_of_a_grpc_abort_gives_way_to_what_the_caller_was_to
             zones: = zones.v1.Zones/List  7 raises="grpc._cython.cygrpc.AbortError:Locally aborted."
     """)
     assert trace.reason == "zone data is not licensed"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("code=403, message=administrators only", "administrators only"),
+        ("code=401, message=Unauthorized, internal=invalid key", "invalid key"),
+        ("code=401, message=invalid key, internal=sql: no rows", "invalid key"),
+    ],
+)
+def test_echos_errors_are_taken_apart(text, plain):
+    assert reasons.plain(text) == plain
+
+
+def test_a_grpc_reason_is_found_beyond_the_proxy_that_handed_it_on():
+    trace = judged("""
+        teller: > shop.v1.Ledger/Close  7 error='details = "Close needs the role manager"'
+          ledger: ingress  kind=server 200 component=proxy grpc.status_code=7
+            ledger: = shop.v1.Ledger/Close  7
+    """)
+    assert trace.reason == "Close needs the role manager"

@@ -326,3 +326,20 @@ def test_a_worker_that_raises_pythons_permission_error_refused_unless_it_was_a_f
             worker: receive refunds  error raises="PermissionError:{text}"
     """)
     assert trace.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["200 0-4ms", "202 0-90ms", "200 0-90ms asgi"],
+    ids=["its span had ended", "it was accepted", "the head of the answer was sent"],
+)
+def test_work_refused_after_the_answer_was_a_part_of_the_request(answer):
+    sent = "hub: POST /holds http send  200 3-3.5ms scope=opentelemetry.instrumentation.asgi" if "asgi" in answer else ""
+    trace = judged(f"""
+        hub: POST /holds  {answer.removesuffix(" asgi")}
+          {sent}
+          hub: > POST http://stock/holds  403 20-60ms
+            stock: POST /holds  403 30-50ms @stock
+    """)
+    assert (trace.outcome, trace.origin) == ("partially_denied", "stock")
+    assert "masked_denial" not in trace.kinds
