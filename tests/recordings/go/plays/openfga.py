@@ -48,6 +48,20 @@ def _post(engine: Service, path: str, body: object) -> dict[str, str]:
         return said
 
 
+def gateway_before(stage: Stage, engine: Service, held: str, **env: object) -> Service:
+    """A gateway before orders that ask the engine about the store `held`."""
+    settings = {"SECRET": SECRET, "POLICY": "openfga", "OPENFGA": engine.url, "STORE": held, **env}
+    orders = stage.tools.start(stage, "orders", "orders", uses=USED, **settings)
+    gateway: Service = stage.tools.start(stage, "gateway", "gateway", uses=USED, SECRET=SECRET, ORDERS=orders.url)
+    return gateway
+
+
+def told(stage: Stage) -> tuple[str, ...]:
+    """OpenFGA sends its spans over gRPC alone."""
+    collector = stage.tools.start(stage, "otlp", "otlp")
+    return ("--trace-enabled", f"--trace-otlp-endpoint=127.0.0.1:{collector.port}", "--trace-sample-ratio=1")
+
+
 def perform(stage: Stage) -> None:
     with postgres(SCHEMA) as database:
         stage.uses(database.versions)
@@ -55,16 +69,12 @@ def perform(stage: Stage) -> None:
         mary = bearer("mary", roles=["clerk"], tenant="north")
         bob = bearer("bob", roles=[], tenant="north")
         seen = {"client_address": CLIENT}
-        collector = stage.tools.start(stage, "otlp", "otlp")
-        told = ("--trace-enabled", f"--trace-otlp-endpoint=127.0.0.1:{collector.port}", "--trace-sample-ratio=1")
+        traced = told(stage)
 
         def chain(engine: Service, held: str, **env: object) -> Service:
-            settings = {"SECRET": SECRET, "DATABASE": url, "POLICY": "openfga", "OPENFGA": engine.url, "STORE": held, **env}
-            orders = stage.tools.start(stage, "orders", "orders", uses=USED, **settings)
-            gateway: Service = stage.tools.start(stage, "gateway", "gateway", uses=USED, SECRET=SECRET, ORDERS=orders.url)
-            return gateway
+            return gateway_before(stage, engine, held, DATABASE=url, **env)
 
-        engine = openfga(stage, *told)
+        engine = openfga(stage, *traced)
         held = store(engine)
         gateway = chain(engine, held)
         decided = At("openfga", "Check")
@@ -102,7 +112,7 @@ def perform(stage: Stage) -> None:
             unmended="A check that broke below a REST front answering 400 is called fail-open.",
             why="The model has no relation can_report: OpenFGA answers 400 and decides nothing, orders fails closed.",
         )  # fmt: skip
-        locked = openfga(stage, *told, "--authn-method=preshared", "--authn-preshared-keys=a-key-of-the-recordings")
+        locked = openfga(stage, *traced, "--authn-method=preshared", "--authn-preshared-keys=a-key-of-the-recordings")
         stage.record(
             "openfga-refuses-its-caller", ask(chain(locked, held), "GET", "/api/orders", mary), expect=403,
             outcome="denied", layer="policy_engine", phase="authn", span=REFUSED, entry_status=403,
