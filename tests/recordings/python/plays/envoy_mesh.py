@@ -91,7 +91,7 @@ def grpc(stage: Stage, way: dict[str, Any], given: dict[str, Any]) -> None:
     record(
         stage, "sidecar-grpc-relays", MARY.get(teller, "/accounts/north/Close"), 403, outcome="denied", layer="application",
         phase="authz", span=At("ledger", "/shop.ledger.v1.Ledger/Close"), reason="needs the role manager",
-        findings=["relayed_by"], unmended="The verdict does not look for the words of a gRPC refusal beyond a proxy.",
+        findings=["relayed_by"],
         why="The sidecar lets the call pass; the ledger's interceptor wants the role manager.",
     )  # fmt: skip
     stage.stop(teller)

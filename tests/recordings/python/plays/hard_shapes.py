@@ -76,7 +76,6 @@ def passed_on(stage: Stage, hub: Any, spelling: str) -> None:
     record(
         stage, f"token-invalid-grant-{spelling}", Caller().post(hub, "/sessions", {}), 401, outcome="denied",
         layer="identity_provider", phase="authn", span=At("identity", "POST /oauth2/token"), enforced_by="hub",
-        unmended="The verdict names the asker of a token endpoint, not the endpoint's own span.",
         why="The password is wrong: the token endpoint says invalid_grant, with 400 as RFC 6749 has it; the hub answers 401.",
     )  # fmt: skip
     record(
@@ -93,7 +92,6 @@ def passed_on(stage: Stage, hub: Any, spelling: str) -> None:
     record(
         stage, f"refused-after-202-{spelling}", MARY.post(hub, "/holds", {}), 202, outcome="partially_denied",
         layer="application", phase="authz", span=At("stock", "POST /holds"), no_findings=["fail_open", "masked_denial"],
-        unmended="The verdict takes a refusal after the answer for one that the answer hides.",
         why="A background task of the same request asks stock for a safe, after the 202, and only managers may have one.",
     )  # fmt: skip
     record(
