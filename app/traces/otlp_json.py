@@ -1,16 +1,15 @@
 """OTLP/JSON and Tempo's proto-JSON to spans.
 
-A large document is read in two steps: once over the whole for its shape, which leaves each span as bytes, then span by span.
-What a span needed on the way is gone before the next, so that the memory in use stays small and near, and no single call into
-the decoder is long enough to hold up another thread. A small one fits the processor's cache and is read in one step.
+A document is read in two steps: once over the whole for its shape, which leaves each span as bytes, then span by span. What
+a span needed on the way is gone before the next, so that the memory in use stays small and near, and no single call into the
+decoder is long enough to hold up another thread.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from sys import intern
 from typing import Generic, TypeVar
 
@@ -121,12 +120,11 @@ class _Envelope(_Batches[S], Generic[S]):
     message: str | None = None
 
 
-_SMALL = 1 << 20
 # Lax: 64-bit integers come as strings or numbers, NaN and the infinities as strings.
 _SHAPE = msgspec.json.Decoder(_Envelope[msgspec.Raw], strict=False)
 _SHAPES = msgspec.json.Decoder(list[_Envelope[msgspec.Raw]], strict=False)
 _SPAN = msgspec.json.Decoder(_Span, strict=False)
-# In one step: small documents, and an error's place in a large one.
+# In one step, for an error's place in the whole document.
 _WHOLE = msgspec.json.Decoder(_Envelope[_Span], strict=False)
 _WHOLES = msgspec.json.Decoder(list[_Envelope[_Span]], strict=False)
 
@@ -145,25 +143,20 @@ def decode_json(body: bytes) -> Decoded:
 
 
 def _decoded(body: bytes) -> Decoded:
-    if len(body) <= _SMALL:
-        return _collected(_envelopes(body, _WHOLE, _WHOLES), iter)
-    return _collected(_envelopes(body, _SHAPE, _SHAPES), partial(map, _SPAN.decode))
-
-
-def _collected(envelopes: Sequence[_Envelope[S]], spans_in: Callable[[list[S]], Iterator[_Span]]) -> Decoded:
+    envelopes = _envelopes(body, _SHAPE, _SHAPES)
     if not any(e.resource_spans is not None or e.batches is not None or e.trace is not None for e in envelopes):
         raise NotATrace("This JSON is not a trace: it has neither resourceSpans nor batches nor trace.")
     reader = Reader()
     notes = []
-    incomplete = False
+    partial = False
     for envelope in envelopes:
         if envelope.status in ("PARTIAL", 1):
-            incomplete = True
+            partial = True
             notes.append(envelope.message or "")
         for part in (envelope, envelope.trace):
             if part is not None:
-                _read(reader, part.resource_spans or part.batches or (), spans_in)
-    return reader.decoded(partial=incomplete, note=" ".join(filter(None, notes)))
+                _read(reader, part.resource_spans or part.batches or ())
+    return reader.decoded(partial=partial, note=" ".join(filter(None, notes)))
 
 
 def _envelopes(
@@ -206,21 +199,22 @@ def _plain(error: Exception) -> str:
 # ------------------------------------------------------------------------------------------------------------- spans
 
 
-def _read(reader: Reader, batches: Iterable[_ResourceSpans[S]], spans_in: Callable[[list[S]], Iterator[_Span]]) -> None:
+def _read(reader: Reader, batches: Iterable[_ResourceSpans[msgspec.Raw]]) -> None:
     for batch in batches:
         resource = reader.resource(_attributes(batch.resource.attributes if batch.resource else None))
         for group in (*(batch.scope_spans or ()), *(batch.instrumentation_library_spans or ())):
             library = group.scope or group.instrumentation_library or _Scope()
             scope = reader.scope(library.name or "", library.version or "", _attributes(library.attributes))
-            _read_spans(reader, spans_in(group.spans or []), resource, scope)
+            _read_spans(reader, group.spans or (), resource, scope)
 
 
-def _read_spans(reader: Reader, spans: Iterator[_Span], resource: Resource, scope: Scope) -> None:
+def _read_spans(reader: Reader, spans: Sequence[msgspec.Raw], resource: Resource, scope: Scope) -> None:
     """The busiest loop of all: what is common is written out, what is rare is called."""
-    add, known = reader.spans.append, reader.span_ids.get
+    add, decode, known = reader.spans.append, _SPAN.decode, reader.span_ids.get
     met: str | None = None
     trace_id = ""
-    for s in spans:
+    for raw in spans:
+        s = decode(raw)
         if s.trace_id != met:  # all spans of a trace name it
             met = s.trace_id
             trace_id = reader.trace_id(met)

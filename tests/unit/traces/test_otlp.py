@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from app.errors import NotATrace
-from app.traces import otlp_json
 from app.traces.model import Span, SpanKind, Status
 from app.traces.otlp import decode, encode_json, hex_id
-
-
-@pytest.fixture(autouse=True, scope="module", params=["in one step", "span by span"])
-def way(request):
-    """Large documents are read span by span, small ones in one step; nothing below may tell the difference."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "span by span":
-            patch.setattr(otlp_json, "_SMALL", -1)
-        yield
-
 
 TRACE = "0123456789abcdef0123456789abcdef"
 ROOT, CHILD = "00000000000000a1", "fedcba9876543210"
