@@ -47,14 +47,12 @@ def perform(stage: Stage) -> None:
             "echo-key-unknown", ask(portal, "GET", "/reports", "k9"), expect=401,
             outcome="denied", layer="application", phase="authn", span=At("portal", "GET /reports"),
             reason="invalid key", entry_status=401, **seen,
-            unmended="otelecho's echo.error, which holds the reason, is not read.",
             why="Echo's KeyAuth finds no session k9 in Redis.",
         )  # fmt: skip
         stage.record(
             "echo-not-an-administrator", ask(portal, "GET", "/admin", "k1"), expect=403,
             outcome="denied", layer="application", phase="authz", span=At("portal", "GET /admin"),
             reason="administrators only", entry_status=403, **seen,
-            unmended="otelecho's echo.error, which holds the reason, is not read.",
             why="The session k1 is mary's, and the middleware `administrators` lets only root through.",
         )  # fmt: skip
         forged = {"Cookie": "_csrf=one-of-32-characters-from-before", "X-CSRF-Token": "another-one-of-32-characters"}
@@ -62,7 +60,6 @@ def perform(stage: Stage) -> None:
             "echo-csrf", ask(portal, "POST", "/profile", "k1", forged), expect=403,
             outcome="denied", layer="application", phase="authn", span=At("portal", "POST /profile"),
             reason="invalid csrf token", entry_status=403, **seen,
-            unmended="otelecho's echo.error, which holds the reason, is not read.",
             why="Echo's CSRF compares the header with its cookie, and they differ.",
         )  # fmt: skip
         stage.record(

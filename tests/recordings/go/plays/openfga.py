@@ -89,13 +89,11 @@ def perform(stage: Stage) -> None:
             "openfga-denied", ask(gateway, "DELETE", "/api/orders/1", bob), expect=403,
             outcome="denied", layer="policy_engine", phase="authz", span=decided, enforced_by="orders",
             entry_status=403, confidence=["high"], findings=["relayed_by"], **seen,
-            unmended="The engine's own REST front is called the enforcer, not orders that asked.",
             why="can_delete is the clerk's, and bob is only the owner of order:1; Check says allowed=false.",
         )  # fmt: skip
         stage.record(
             "openfga-list-filtered", ask(gateway, "POST", "/api/searches", bob, {}), expect=200,
             outcome="allowed", entry_status=200, no_findings=["fail_open", "masked_denial", "retried"], **seen,
-            unmended="A check that only shortens a list is called a masked denial.",
             why="Of three orders bob may view the first; two checks say allowed=false and only shorten the list.",
         )  # fmt: skip
         stage.record(
@@ -109,7 +107,6 @@ def perform(stage: Stage) -> None:
             "openfga-relation-unknown", ask(gateway, "GET", "/api/reports", mary), expect=403,
             outcome="error", layer="policy_engine", span=decided, reason="not found", entry_status=403,
             findings=["fail_closed"], no_findings=["fail_open"], **seen,
-            unmended="A check that broke below a REST front answering 400 is called fail-open.",
             why="The model has no relation can_report: OpenFGA answers 400 and decides nothing, orders fails closed.",
         )  # fmt: skip
         locked = openfga(stage, *traced, "--authn-method=preshared", "--authn-preshared-keys=a-key-of-the-recordings")
@@ -117,7 +114,6 @@ def perform(stage: Stage) -> None:
             "openfga-refuses-its-caller", ask(chain(locked, held), "GET", "/api/orders", mary), expect=403,
             outcome="denied", layer="policy_engine", phase="authn", span=REFUSED, entry_status=403,
             findings=["status_rewritten"], **seen,
-            unmended="A gRPC code of OpenFGA's own, told as 401 one span above, is called an error.",
             why="OpenFGA wants a preshared key, and orders has none: it is refused before anything is checked.",
         )  # fmt: skip
         stage.stop(engine)
@@ -137,6 +133,5 @@ def perform(stage: Stage) -> None:
             "openfga-silent-denied", ask(chain(silent, store(silent)), "DELETE", "/api/orders/1", bob), expect=403,
             outcome="denied", layer="policy_engine", phase="authz", span=asked, enforced_by="orders", entry_status=403,
             confidence=["medium"], **seen,
-            unmended="OpenFGA's check is not known by its path.",
             why="OpenFGA runs without tracing; can_delete is the clerk's, and bob is only the owner of order:1.",
         )  # fmt: skip
