@@ -202,6 +202,9 @@ def gathered(account: Account) -> list[Item]:
 
 def live(account: Account) -> list[Account]:
     """The steps below that can explain the account's end: not those that began after it."""
+    span = account.node.span
+    if not span.start_ns or not span.end_ns or span.end_ns < span.start_ns:
+        return list(account.inner)  # nobody knows when it ended
     joined, limit = account.reading.joined, max(account.start, account.end)
     # Where a part of the trace was joined by a guess, its clock was never set against this one.
     return [step for step in account.inner if step.start <= limit or step.node.index in joined]

@@ -21,7 +21,7 @@ _SLACK_NS = SECOND // 2  # between unsynchronised hosts
 _FAR_NS = 30 * SECOND  # an orphan says by its trace id that it belongs; its clock was never set against the others
 _MOST = 2000  # roots looked at; a trace with more is rubble
 _LOOKED_AT = 500  # calls or hops weighed for one root, fewer where there are many roots
-_WEIGHED = 50_000  # in all: pairs of roots and calls would grow with the square of a trace's size
+_WEIGHED = 10_000  # in all: pairs of roots and calls would grow with the square of a trace's size
 
 
 def join(reading: Reading) -> list[Node]:

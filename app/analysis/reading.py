@@ -6,6 +6,7 @@ beside it, and every walk of the judgement goes through `kids` and `parent`.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +109,10 @@ class Reading:
     def adopt(self, parent: Node, child: Node) -> None:
         """Hang a root below a node for the judgement. The caller sees to it that no circle closes."""
         self.joined[child.index] = parent
-        kids = [*self.kids(parent), child]
-        kids.sort(key=lambda n: (n.start_ns, n.index))
-        self._adopted[parent.index] = kids
+        kids = self._adopted.get(parent.index)
+        if kids is None:
+            kids = self._adopted[parent.index] = list(parent.children)
+        bisect.insort(kids, child, key=lambda n: (n.start_ns, n.index))
 
     def settle(self) -> None:
         """Fix the order and the servers, once all joins are made."""

@@ -11,6 +11,7 @@ from app.times import UnixNanos
 from app.traces.model import Attributes, Resource, Scope, Span, SpanKind, Status
 
 UNKNOWN_SERVICE = "unknown_service"  # what the specification calls a resource without service.name
+_LONGEST_SERVICE = 1_000  # characters; it is repeated wherever a span is named
 NOTHING: Attributes = {}
 MAX_TIME = 2**63 - 1
 _HEX, _ZEROS = "0123456789abcdef", "0" * 16
@@ -47,7 +48,7 @@ class Reader:
         key = repr(sorted(attributes.items(), key=lambda item: item[0]))
         if key not in self._resources:
             name = attributes.get("service.name")
-            service = name if isinstance(name, str) and name else UNKNOWN_SERVICE
+            service = name[:_LONGEST_SERVICE] if isinstance(name, str) and name else UNKNOWN_SERVICE
             self._resources[key] = Resource(service, attributes)
         return self._resources[key]
 
