@@ -11,15 +11,22 @@ from plays.http_chain import SCHEMA
 USED = ("otelhttp", "otelpgx", "pgx/v5")
 
 
-def opa(stage: Stage, *, traced: bool) -> Service:
+def opa(stage: Stage, *options: str, traced: bool, policies: str = "opa") -> Service:
     port = closed_port()
-    settings = ["--set=decision_logs.console=true"]
+    settings = ["--set=decision_logs.console=true", *options]
     if traced:
         address = stage.otlp.removeprefix("http://")
         settings += [f"--set=distributed_tracing.{one}" for one in (
             "type=http", f"address={address}", "service_name=opa", "encryption=off",
             "batch_span_processor_options.batch_timeout_ms=200")]  # fmt: skip
-    command = [stage.tools.engine("opa"), "run", "--server", f"--addr=127.0.0.1:{port}", *settings, HERE / "services" / "opa"]
+    command = [
+        stage.tools.engine("opa"),
+        "run",
+        "--server",
+        f"--addr=127.0.0.1:{port}",
+        *settings,
+        HERE / "services" / policies,
+    ]
     return stage.start("opa", command, port=port, versions=stage.tools.version("opa"))
 
 
