@@ -56,6 +56,7 @@ class Tolerated(enum.IntEnum):
     FAIL_OPEN = 3  # a check broke and let the request through
     RETRIED = 4  # a later attempt at the same thing succeeded
     PROBE = 5  # one answer of many to a question about permissions
+    OPTIONAL = 6  # the check was to say who asks; the request went on without a person
 
 
 class Item:

@@ -103,10 +103,13 @@ def _enforcement(judgement: Judgement) -> list[Ground]:
         if judgement.outcome is Outcome.DENIED and status is not None:
             sentence = f"{enforcer.service} enforced it: {wording.fact(key, value)} on {wording.span(enforcer)}."
             out.append(Ground(sentence, "enforcement", enforcer.span.span_id, key, short(value)))
-    for hop in reversed(judgement.relays):
+    for hop in list(reversed(judgement.relays))[:_MOST_SAID]:
         key, value = statements.ground(judgement.reading, hop, None)
         sentence = f"{hop.service} passed it on: {wording.fact(key, value)} on {wording.span(hop)}."
         out.append(Ground(sentence, "relay", hop.span.span_id, key, short(value)))
+    more = len(judgement.relays) - _MOST_SAID
+    if more > 0:
+        out.append(Ground(f"{more} further hops, up to the entry, passed it on as well.", "relay"))
     return out
 
 
@@ -132,6 +135,10 @@ def _outcome(judgement: Judgement) -> list[Ground]:
     for retried in judgement.items(Tolerated.RETRIED)[:3]:
         node = retried.account.chain()[-1].node
         sentence = f"The refusal on {wording.span(node)} of {node.service} was followed by an attempt that passed."
+        out.append(Ground(sentence, "ruled_out", node.span.span_id))
+    for waived in judgement.items(Tolerated.OPTIONAL)[:3]:
+        node = waived.account.chain()[-1].node
+        sentence = f"{wording.span(node)} of {node.service} knew nobody, and the request could go on without a person."
         out.append(Ground(sentence, "ruled_out", node.span.span_id))
     status = answers.shown_status(entry.span)
     if status is not None and judgement.outcome not in (Outcome.NO_AUTH_EVIDENCE,) and entry is not judgement.node:

@@ -252,6 +252,8 @@ def _was_asked(judgement: Judgement, hop: Node) -> bool:
             return True
         if role is Role.IDENTITY_PROVIDER and not peers.is_login_path(semconv.path(upper.span)):
             return peers.of_call(call.span) is Peer.IDENTITY and answer not in (Answer.NONE,)
+    if answer is Answer.NONE and call is not None and reading.answer(call) in REFUSALS:
+        return False  # its own answer is lost; the caller was refused by it
     # It answered well and said no in its body, and the one who asked acted on it.
     if answer in (Answer.OK, Answer.REDIRECT, Answer.NONE) and judgement.outcome in (Outcome.DENIED, Outcome.BYPASSED):
         above = reading.parent(hop)

@@ -84,6 +84,11 @@ def _refused(account: Account, steps: list[Account]) -> None:
         because(account, asked, Way.ENGINE)
         return
     if guard is not None:
+        inside = [s for s in open_ if s.start >= guard.start and guard.node in s.reading.ancestors(s.node)]
+        if inside and inside[-1].state is State.BROKEN:  # what the guard needed did not answer
+            explain(account, inside[-1])
+            account.way = Way.LAST_FAILURE
+            return
         account.cause, account.way = guard, Way.GUARD
         return
     # What is left: a call that failed last, calls that may have said no, or nobody but the hop itself.

@@ -131,7 +131,8 @@ def said_yes(step: Account) -> bool:
 
 
 _GUARD_WORDS = ("auth", "guard", "acl", "jwt", "permission", "authorize", "rbac", "limiter", "ratelimit", "rate limit",
-                "rate_limit", "throttl", "csrf", "session check", "access check", "access_check", "apikey", "api_key",
+                "rate_limit", "throttl", "csrf", "session check", "access check", "access_check", "check access", "check_access", "checkaccess",
+                "apikey", "api_key",
                 "api-key", "policy", "whitelist", "allowlist", "denylist", "blocklist", "ip filter", "token check",
                 "verify token", "validate token", "require", "ensure", "firewall")  # fmt: skip
 

@@ -5,7 +5,7 @@ Source: docs/method.md, "When the request went on".
 
 from __future__ import annotations
 
-from app.analysis import effects, peers
+from app.analysis import effects, peers, reasons, statements
 from app.analysis.accounts import Account, Item, State, Tolerated, by_start
 from app.analysis.attempts import choose, shape
 from app.analysis.branches import Branch, Branches
@@ -84,6 +84,8 @@ class _Hop:
         first, last = branch.guarded(step)
         family = self._family(step)
         written = branch.writes(first, last)
+        if _is_marked_optional(step):
+            return Tolerated.OPTIONAL
         if written and not (family.allowed and not self._usual(family, written)):
             return Tolerated.BYPASSED
         if self._has_alternative(step, branch):
@@ -94,6 +96,8 @@ class _Hop:
             return Tolerated.PARTIAL if family.allowed else Tolerated.SAID_NO
         if branch.has_business(first, last):
             # The one check before all work guards the request; one amid the work guards a part of it.
+            if self._reads_without_a_person(step):
+                return Tolerated.OPTIONAL
             began = self._first_work is not None and self._first_work <= step.start
             return Tolerated.PARTIAL if began or family.allowed else Tolerated.BYPASSED
         if self._other_fields(step):
@@ -102,6 +106,13 @@ class _Hop:
             return Tolerated.PROBE
         delivered = self._delivered(reads_count=branch is not self.branches.whole)
         return Tolerated.PARTIAL if delivered else Tolerated.SAID_NO
+
+    def _reads_without_a_person(self, step: Account) -> bool:
+        """Whether nobody had presented a credential, and the request only read: the check was to say who asks."""
+        if semconv.method(self.account.node.span) not in ("GET", "HEAD") or step.signal is None:
+            return False
+        why = reasons.of(statements.reason_text(step.reading, step.node, step.signal))
+        return statements.phase(step.signal) == "authn" and why is not None and why.code == "token_missing"
 
     def _family(self, step: Account) -> _Family:
         """The checks of the hop that ask the same kind of question as this one."""
@@ -168,6 +179,14 @@ class _Hop:
                 for step, business in zip(whole.steps, whole.business, strict=True)
             )
         return self._known[reads_count]
+
+
+def _is_marked_optional(step: Account) -> bool:
+    """Whether a check says of itself that the request may go on without it."""
+    span = step.node.span
+    marks = (semconv.text(span.attributes.get(key)).lower() for key in ("auth.optional", "authn.optional"))
+    required = semconv.text(span.attributes.get("auth.required")).lower()
+    return "true" in marks or required == "false" or "optional" in span.name[:128].lower()
 
 
 def _began_after_answer(account: Account, step: Account) -> bool:
