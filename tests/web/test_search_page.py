@@ -202,3 +202,11 @@ async def test_a_trace_found_by_search_opens(tmp_path):
         await watched.close()
     assert markup.one(page.text, "section", data_verdict="denied")
     assert "identity refused mallory" in markup.one(page.text, "h1").words
+
+
+async def test_a_principal_leads_to_its_other_requests(watched, viewer):
+    await filled(watched)
+    html = (await viewer.get("/search?service=identity&last=1h")).text
+    (link, *_) = [one.attributes["href"] for one in markup.elements(html, "a", class_="entity") if "alice" in one.words]
+    assert link == "/search?principal=alice"
+    assert "alice" in (await viewer.get(link)).text
