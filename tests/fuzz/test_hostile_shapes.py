@@ -46,7 +46,7 @@ def body(*groups):
 def verdict_on(raw):
     verdict = hold(raw, "application/json")
     assert verdict is not None
-    assert len(msgspec.json.encode(verdict)) < 2_000_000
+    assert len(msgspec.json.encode(verdict)) < 1_000_000
     return verdict
 
 
