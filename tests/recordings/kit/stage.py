@@ -25,7 +25,7 @@ from typing import Any
 from kit.backend import Backend, attributes, service_of, spans
 from kit.neutral import neutral
 
-START_S = 300.0  # a machine that records and does much else besides is slow
+START_S = 900.0  # a machine that records and does much else besides is slow
 LARGEST = 200_000  # bytes; a label's reader has to find the span in it
 SHOWN = re.compile(
     r"status|error|route|db\.|rpc|messaging|url|target|exc|user|client|authz?|decision|result|reason|allowed|peer"
