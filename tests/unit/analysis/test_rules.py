@@ -49,3 +49,16 @@ def test_a_rule_holds_for_its_own_and_for_nothing_close(family, rule, decision, 
 
 def test_every_shipped_rule_is_drawn():
     assert {case.values[1] for case in CASES} == {rule.id for rule in shipped().rules}
+
+
+def test_every_way_to_refuse_is_drawn():
+    refusing = {(rule.id, name) for rule in shipped().rules for name, _ in rule.decisions if name == "deny"}
+    assert refusing <= {case.values[1:3] for case in CASES}
+
+
+@pytest.mark.parametrize(("family", "rule", "decision", "positive", "near_miss"), CASES)
+def test_a_near_miss_is_a_trace_of_its_own(family, rule, decision, positive, near_miss):
+    """Another trace than the one it is near to, with the span that is asked about."""
+    assert near_miss.strip()
+    assert near_miss.split() != positive.split()
+    assert "here" in tagged(near_miss)
