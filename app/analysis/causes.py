@@ -34,7 +34,12 @@ def conclude(account: Account) -> None:
     elif account.kind == SpanKind.CLIENT or account.kind == SpanKind.PRODUCER:
         of_call(account)
     elif decision == "allow" and not is_request:
+        wrapped = _wrapped(account)
         account.state = State.ALLOW  # it vouches for what it did inside
+        if wrapped is not None:
+            account.state = wrapped.state
+            because(account, wrapped)
+            account.items = wrapped.items
     else:
         of_request(account)
     if decision == "allow" and account.state is State.FINE and account.said_no is None:
@@ -44,6 +49,23 @@ def conclude(account: Account) -> None:
             account.items.append(Item(Tolerated.FAIL_OPEN, account, account, account.inner))
         else:
             account.state = State.BROKEN  # an engine that answered well and could not decide
+
+
+def _wrapped(account: Account) -> Account | None:
+    """What went wrong after a check had passed whose span lasts until the request's end: a middleware around the next."""
+    reading, node = account.reading, account.node
+    server, above = reading.server_of(node), reading.parent(node)
+    if server is None or above is None or reading.answer(server) in GOOD:
+        return None
+    if any(kid.start_ns >= node.end_ns and kid is not node for kid in reading.kids(above)[-8:]):
+        return None
+    steps = [step for step in live(account) if step.resolved_by is None]
+    last = steps[-1] if steps else None
+    if last is None or last.state not in (State.DENY, State.BROKEN, State.SILENT):
+        return None
+    stored = last.is_store_call and (last.change is not None or last.state is State.DENY)
+    own = last.is_call and last.called in (Peer.SERVICE, Peer.CLOUD)
+    return last if stored or own else None
 
 
 def _went_on_itself(account: Account) -> bool:
@@ -154,6 +176,9 @@ def _callee(account: Account) -> Node | None:
     return next((node for node in servers if not is_proxy(node)), servers[0] if servers else None)
 
 
+_LOOKED_AT = 50
+
+
 def _broken_by_signal(account: Account) -> None:
     account.state = State.BROKEN
     steps = [s for s in live(account) if s.resolved_by is None]
@@ -169,7 +194,9 @@ def _broken_by_signal(account: Account) -> None:
 
 def _broke_inside(steps: list[Account]) -> list[Account]:
     """What broke inside a callee that answered all the same; the caller saw its answer for the failure it was."""
-    return [item.account for step in steps for item in step.items if item.kind is Tolerated.FAIL_OPEN]
+    return [
+        item.account for step in steps[-_LOOKED_AT:] for item in step.items[-_LOOKED_AT:] if item.kind is Tolerated.FAIL_OPEN
+    ]
 
 
 def _mute(account: Account) -> None:
