@@ -225,6 +225,13 @@ def _hops_above(judgement: Judgement, node: Node) -> list[Node]:
     return found
 
 
+def _is_question(hop: Node, caller: Node) -> bool:
+    """Whether a proxy's own span holds a decider's directly: asked at a check's path, about a request to another."""
+    path, other = semconv.path(hop.span), semconv.path(caller.span)
+    asked = peers.of_target(path, hop.span.name) is Peer.POLICY or peers.is_asking_path(path)
+    return asked and not other.endswith(path)
+
+
 def _was_asked(judgement: Judgement, hop: Node) -> bool:
     """Whether the hop was asked for a decision about somebody else's request, rather than for a thing it refused."""
     reading = judgement.reading
@@ -252,6 +259,8 @@ def _was_asked(judgement: Judgement, hop: Node) -> bool:
             return True
         if role is Role.IDENTITY_PROVIDER and not peers.is_login_path(semconv.path(upper.span)):
             return peers.of_call(call.span) is Peer.IDENTITY and answer not in (Answer.NONE,)
+    if call is None and caller is not None and caller.span.kind is SpanKind.SERVER and _is_question(hop, caller):
+        return True
     if answer is Answer.NONE and call is not None and reading.answer(call) in REFUSALS:
         return False  # its own answer is lost; the caller was refused by it
     # It answered well and said no in its body, and the one who asked acted on it.

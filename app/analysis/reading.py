@@ -7,7 +7,7 @@ beside it, and every walk of the judgement goes through `kids` and `parent`.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -68,7 +68,9 @@ class Reading:
         self.paths: dict[int, frozenset[int]] = {}
         self.hops: list[Node] = []
         self.outgoing: list[Node] = []
-        self.keysets: list[Keyset] = [keysets.of(node.span.attributes) for node in trace.nodes]
+        self.keysets: list[Keyset] = [keysets.NONE] * len(trace.nodes)
+        for node in trace.as_sent:
+            self.keysets[node.index] = keysets.of(node.span.attributes)
         self._adopted: dict[int, list[Node]] = {}
         self._roots: list[Node] | None = None
         self._answers: list[Answer | None] = [None] * len(trace.nodes)
@@ -105,6 +107,17 @@ class Reading:
             found = stack.pop()
             yield found
             stack.extend(reversed(self.kids(found)))
+
+    def below(self, node: Node, what: str, holds: Callable[[Node], bool]) -> bool:
+        """Whether something holds for a span below the node; asked of all spans once, however often it is asked."""
+        found = self.memo.get(("below", what))
+        if found is None:
+            found = self.memo["below", what] = bytearray(len(self.trace.nodes))
+            for each in reversed(self.order):  # children before their parents
+                parent = self.parent(each)
+                if parent is not None and (found[each.index] or holds(each)):
+                    found[parent.index] = 1
+        return bool(found[node.index])
 
     def adopt(self, parent: Node, child: Node) -> None:
         """Hang a root below a node for the judgement. The caller sees to it that no circle closes."""

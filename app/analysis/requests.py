@@ -84,9 +84,9 @@ def _refused(account: Account, steps: list[Account]) -> None:
         because(account, asked, Way.ENGINE)
         return
     if guard is not None:
-        inside = [s for s in open_ if s.start >= guard.start and guard.node in s.reading.ancestors(s.node)]
-        if inside and inside[-1].state is State.BROKEN:  # what the guard needed did not answer
-            explain(account, inside[-1])
+        final = open_[-1] if open_ else None
+        if final is not None and final.state is State.BROKEN and guard.node in account.reading.ancestors(final.node):
+            explain(account, final)  # what the guard needed did not answer
             account.way = Way.LAST_FAILURE
             return
         account.cause, account.way = guard, Way.GUARD

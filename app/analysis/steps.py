@@ -127,12 +127,13 @@ def may_refuse(step: Account) -> bool:
 
 def said_yes(step: Account) -> bool:
     """Whether a check inside the callee says that it allowed."""
-    return any(step.reading.allows(node) for node in step.reading.subtree(step.node) if node is not step.node)
+    reading = step.reading
+    return reading.below(step.node, "allows", reading.allows)
 
 
 _GUARD_WORDS = ("auth", "guard", "acl", "jwt", "permission", "authorize", "rbac", "limiter", "ratelimit", "rate limit",
-                "rate_limit", "throttl", "csrf", "session check", "access check", "access_check", "check access", "check_access", "checkaccess",
-                "apikey", "api_key",
+                "rate_limit", "throttl", "csrf", "session check", "access check", "access_check", "check access",
+                "check_access", "checkaccess", "apikey", "api_key",
                 "api-key", "policy", "whitelist", "allowlist", "denylist", "blocklist", "ip filter", "token check",
                 "verify token", "validate token", "require", "ensure", "firewall")  # fmt: skip
 

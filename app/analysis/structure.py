@@ -79,7 +79,7 @@ def no_handler_child(reading: Reading, node: Node) -> bool:
 
 def handler_below(reading: Reading, node: Node) -> bool:
     """A request handler ran below the span."""
-    return any(_is_handler(n) for n in _below(reading, node))
+    return reading.below(node, "handler", _is_handler)
 
 
 def handler_exists(reading: Reading, node: Node) -> bool:

@@ -5,6 +5,8 @@ Source: docs/method.md, "When the request went on".
 
 from __future__ import annotations
 
+import functools
+
 from app.analysis import effects, peers, reasons, statements
 from app.analysis.accounts import Account, Item, State, Tolerated, by_start
 from app.analysis.attempts import choose, shape
@@ -77,7 +79,7 @@ class _Hop:
 
     def became(self, step: Account, branch: Branch) -> Tolerated:
         """What became of one refusal."""
-        if _began_after_answer(self.account, step) and not (is_check(step) and branch.writes(*branch.guarded(step))):
+        if self._began_after_answer(step) and not (is_check(step) and branch.writes(*branch.guarded(step))):
             return Tolerated.PARTIAL  # accepted first, refused later
         if not is_check(step):
             return Tolerated.PARTIAL if self._delivered(reads_count=True) else Tolerated.SAID_NO
@@ -106,6 +108,21 @@ class _Hop:
             return Tolerated.PROBE
         delivered = self._delivered(reads_count=branch is not self.branches.whole)
         return Tolerated.PARTIAL if delivered else Tolerated.SAID_NO
+
+    def _began_after_answer(self, step: Account) -> bool:
+        """Whether a step is background work: the request had been answered when it began."""
+        return self._answered_at is not None and step.start > self._answered_at and step.node.index not in step.reading.joined
+
+    @functools.cached_property
+    def _answered_at(self) -> int | None:
+        """When the client had its answer, as far as that is known; 202 promises work that is still to be done."""
+        span = self.account.node.span
+        if not span.end_ns > span.start_ns > 0:
+            return None
+        if semconv.http_status(span) == 202:
+            return self.account.start
+        sent = (kid.end_ns for kid in self.account.reading.kids(self.account.node) if _sends_answer(kid))
+        return min(sent, default=self.account.end)
 
     def _reads_without_a_person(self, step: Account) -> bool:
         """Whether nobody had presented a credential, and the request only read: the check was to say who asks."""
@@ -187,15 +204,6 @@ def _is_marked_optional(step: Account) -> bool:
     marks = (semconv.text(span.attributes.get(key)).lower() for key in ("auth.optional", "authn.optional"))
     required = semconv.text(span.attributes.get("auth.required")).lower()
     return "true" in marks or required == "false" or "optional" in span.name[:128].lower()
-
-
-def _began_after_answer(account: Account, step: Account) -> bool:
-    """Whether a step is background work: the request had been answered when it began."""
-    span = account.node.span
-    if not span.end_ns > span.start_ns > 0 or step.node.index in account.reading.joined:
-        return False
-    sent = (kid.end_ns for kid in account.reading.kids(account.node)[:200] if _sends_answer(kid))
-    return step.start > min(sent, default=account.end) or semconv.http_status(span) == 202
 
 
 def _sends_answer(node: Node) -> bool:

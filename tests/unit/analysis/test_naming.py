@@ -269,3 +269,12 @@ def test_a_token_endpoint_that_has_spans_decided_itself(status, enforcer):
             identity: POST /oauth2/token  400 @identity
     """)
     assert (trace.origin, trace.layer, trace.enforced_by.service) == ("identity", "identity_provider", enforcer)
+
+
+def test_a_proxy_without_call_spans_enforces_what_it_asked_for():
+    trace = judged("""
+        caddy: GET /asked/orders  403
+          auth: GET /verify  403 @auth
+    """)
+    assert (trace.origin, trace.layer, trace.enforced_by.service) == ("auth", "identity_provider", "caddy")
+    assert "relayed_by" not in trace.kinds
