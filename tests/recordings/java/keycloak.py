@@ -30,7 +30,16 @@ REALM = {
         for name in ("mary", "bob", "dora", "lena")
     ],
     "clients": [
-        {"clientId": "app", "publicClient": True, "directAccessGrantsEnabled": True, "redirectUris": ["http://shop.example/*"]},
+        {
+            "clientId": "app", "publicClient": True, "directAccessGrantsEnabled": True, "redirectUris": ["http://shop.example/*"],
+            # Only a client in the token's audience is told that it is active.
+            "protocolMappers": [{
+                "name": "helpdesk", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+                "config": {"included.client.audience": "helpdesk", "access.token.claim": "true",
+                           "introspection.token.claim": "true"},
+            }],
+        },
+        {"clientId": "kiosk", "publicClient": True, "directAccessGrantsEnabled": True},
         {"clientId": "helpdesk", "secret": "helpdesk-secret", "standardFlowEnabled": False},
         {"clientId": "report", "secret": "report-secret", "standardFlowEnabled": False, "directAccessGrantsEnabled": False},
     ],
@@ -71,7 +80,11 @@ def start(stage: Stage, home: Path, database: int) -> Service:
     }  # fmt: skip
     command = [home / "bin" / "kc.sh", "start", "--optimized", "--import-realm", *(f"--{k}={v}" for k, v in options.items())]
     # `cdi` is Quarkus's name of its own exporter, which takes the place of the SDK's.
-    settings = {"OTEL_TRACES_EXPORTER": "cdi", "JAVA_OPTS_KC_HEAP": "-Xmx512m", "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1"}
+    settings = {
+        "OTEL_TRACES_EXPORTER": "cdi",
+        "JAVA_OPTS_KC_HEAP": "-Xmx512m",
+        "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1 -Dquarkus.otel.bsp.schedule.delay=200ms",
+    }
     return stage.start("keycloak", command, port=port, cwd=home, versions={"Keycloak": VERSION}, **settings)
 
 
