@@ -40,6 +40,7 @@ class Keyset:
         self.answer = self.rpc_status or not self.keys.isdisjoint((*semconv.HTTP_STATUS, "status"))
 
 
+NONE = Keyset(())
 _known: dict[tuple[str, ...], Keyset] = {}
 
 

@@ -185,8 +185,9 @@ class RuleBook:
     def paths_of(self, reading: Reading) -> dict[int, frozenset[int]]:
         """The spans whose URL has a path that some rule is about, by index."""
         places, texts = [], []
-        for node, keyset in zip(reading.trace.nodes, reading.keysets, strict=True):
-            for key in keyset.paths:
+        keysets = reading.keysets
+        for node in reading.trace.as_sent:
+            for key in keysets[node.index].paths:
                 value = node.span.attributes[key]
                 if value is not None:
                     places.append(node.index)

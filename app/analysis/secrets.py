@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -95,6 +96,7 @@ _QUIET_KEYS = frozenset(
 """.split()  # noqa: SIM905 - a list of this length is no clearer
 )
 
+_INDEX = attrgetter("index")
 QUIET, _SCAN, _SECRET_NAMED, _NAME_NAMED, _ADDRESS = range(5)
 
 
@@ -138,36 +140,47 @@ def names_secret(key: str) -> bool:
 
 
 def scan(reading: Reading, *, addresses: bool = False) -> Found:
-    """Look through every text of the trace: a page at a time, and span by span only where a page holds something."""
+    """Look through every text of the trace: a page at a time, and span by span only where a page holds something.
+
+    Pages are filled in the order of memory, findings are made in that of the tree: it is the same whatever came first.
+    """
     scanner = _Scanner(reading.keysets, addresses)
     for resource in dict.fromkeys(node.span.resource for node in reading.hops):
         node = next(hop for hop in reading.hops if hop.span.resource is resource)
         scanner.mapping(node, resource.attributes)
     page: list[str] = []
     first = 0
+    named: list[Node] = []
+    suspect: list[Node] = []
     keysets = reading.keysets
-    nodes = reading.trace.nodes
+    nodes = reading.trace.as_sent
     for at, node in enumerate(nodes):
         span = node.span
-        looks = keysets[at].looks
+        looks = keysets[node.index].looks
         if looks:
             attributes = span.attributes
+            is_named = False
             for key, kind in looks:
                 value = attributes[key]
                 if kind == _SCAN and value.__class__ is str:
                     if len(value) > 7:
                         page.append(value)
                 elif value.__class__ is not int and value.__class__ is not bool:
-                    scanner.named(node, key, kind, value)
+                    is_named = True
+            if is_named:
+                named.append(node)
         if span.events or span.status_message:
             page.extend(_said(span))
         if len(page) > _PAGE:
             if _holds_something(page):
-                scanner.closely(nodes[first : at + 1])
+                suspect += nodes[first : at + 1]
             page.clear()
             first = at + 1
     if page and _holds_something(page):
-        scanner.closely(nodes[first:])
+        suspect += nodes[first:]
+    for node in sorted(named, key=_INDEX):
+        scanner.by_names(node)
+    scanner.closely(sorted(suspect, key=_INDEX))
     return scanner.found
 
 
@@ -228,6 +241,13 @@ class _Scanner:
                 self._person(node, key)
             else:
                 self.text(node, key, text)
+
+    def by_names(self, node: Node) -> None:
+        """Look at the values that no page holds: those whose keys tell what they are, and those that nest."""
+        for key, kind in self._keysets[node.index].looks:
+            value = node.span.attributes[key]
+            if not (kind == _SCAN and value.__class__ is str) and value.__class__ is not int and value.__class__ is not bool:
+                self.named(node, key, kind, value)
 
     def closely(self, nodes: Sequence[Node]) -> None:
         """Look at each text of these spans by itself."""

@@ -44,8 +44,8 @@ def _built(decoded: Decoded) -> Trace:
     roots = _roots(nodes, defects)
     moved = _correct_clocks(roots, defects)
     ordered = _order(roots, moved=moved)
-    _note_losses(ordered, decoded, defects)
-    return Trace(trace_id, ordered, roots, tuple(defects), partial=decoded.partial, partial_note=decoded.note)
+    _note_losses(nodes, decoded, defects)
+    return Trace(trace_id, ordered, roots, tuple(defects), as_sent=nodes, partial=decoded.partial, partial_note=decoded.note)
 
 
 def _defect(kind: DefectKind, detail: str, spans: Iterable[str], count: int, skew_ns: int = 0) -> Defect:

@@ -185,22 +185,24 @@ class Trace:
     """A repaired trace.
 
     nodes:   every kept span once, parents before children, siblings by corrected start.
+    as_sent: the same in the order sent, which is also that of memory: for whoever looks at each span by itself.
     roots:   nodes without a parent here, the entry first; orphans are among them with `lost_parent`.
     by_id:   span id to node. Where a client and a server span share one id (Zipkin style), the server's node.
     partial: the backend itself said that spans are missing; `partial_note` in its words.
     """
 
-    __slots__ = ("by_id", "defects", "nodes", "partial", "partial_note", "roots", "trace_id")
+    __slots__ = ("as_sent", "by_id", "defects", "nodes", "partial", "partial_note", "roots", "trace_id")
 
     def __init__(self, trace_id: str, nodes: list[Node], roots: list[Node], defects: tuple[Defect, ...],
-                 *, partial: bool = False, partial_note: str = "") -> None:  # fmt: skip
+                 *, as_sent: list[Node], partial: bool = False, partial_note: str = "") -> None:  # fmt: skip
         self.trace_id = trace_id
         self.nodes = nodes
+        self.as_sent = as_sent
         self.roots = roots
         self.defects = defects
         self.partial = partial
         self.partial_note = partial_note
-        self.by_id: dict[str, Node] = {node.span.span_id: node for node in nodes}
+        self.by_id: dict[str, Node] = {node.span.span_id: node for node in as_sent}
         if len(self.by_id) < len(nodes):
             self.by_id.update((node.span.span_id, node) for node in reversed(nodes))
             self.by_id.update((node.span.span_id, node) for node in nodes if node.span.kind is SpanKind.SERVER)

@@ -224,9 +224,9 @@ def _read_spans(reader: Reader, spans: Sequence[msgspec.Raw], resource: Resource
         add(
             Span(
                 trace_id,
-                known(own) or reader.span_id(own),
-                (known(parent) or reader.parent_id(parent)) if parent else "",
-                s.name or "",
+                known(own) or reader.id_of(own) or reader.made_up_id(),
+                (known(parent) or reader.id_of(parent)) if parent else "",
+                intern(s.name) if s.name else "",
                 kind(s.kind),
                 start if start is not None and 0 <= start <= MAX_TIME else time(start),
                 end if end is not None and 0 <= end <= MAX_TIME else time(end),
@@ -257,7 +257,7 @@ def _link(link: _Link) -> Link:
 
 
 def _attributes(pairs: Sequence[_KeyValue] | None) -> Attributes:
-    """Keys are interned: a trace has few, each on many spans, and they are looked up by the literals of this program."""
+    """Keys are interned, as are names of spans: a trace has few, each many times, and they are looked up again and again."""
     if not pairs:
         return NOTHING
     out: dict[str, AttributeValue] = {}

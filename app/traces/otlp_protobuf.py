@@ -96,9 +96,9 @@ def _from_messages(data: trace_pb2.TracesData, *, partial: bool = False, note: s
 def _proto_span(reader: Reader, s: Any, resource: Resource, scope: Scope) -> Span:
     return Span(
         _proto_id(s.trace_id, 16),
-        _proto_id(s.span_id, 8) or reader.span_id(None),
+        _proto_id(s.span_id, 8) or reader.made_up_id(),
         _proto_id(s.parent_span_id, 8),
-        s.name,
+        intern(s.name),
         kind(s.kind),
         time(s.start_time_unix_nano),
         time(s.end_time_unix_nano),

@@ -62,15 +62,12 @@ class Reader:
             self._trace_ids[text] = id_or_none(text, 32) or ""
         return self._trace_ids[text]
 
-    def span_id(self, text: str | None) -> str:
-        """The span's own id; one that cannot be read is made up, so that the span is still there to see."""
-        found = self.parent_id(text)
-        if found:
-            return found
+    def made_up_id(self) -> str:
+        """For a span whose own id cannot be read, so that it is still there to see."""
         self.made_up.append(f"ffffffff{len(self.made_up):08x}")
         return self.made_up[-1]
 
-    def parent_id(self, text: str | None) -> str:
+    def id_of(self, text: str | None) -> str:
         """An id of eight bytes, or "". Most are met twice or more, as a span's own and as its children's parent."""
         if not text:
             return ""
