@@ -50,23 +50,28 @@ def main() -> None:
 
 def pages(page: Any) -> dict[str, str]:
     """The address of each page worth a picture."""
-    stuffing = alert(page, "AuthCredentialStuffing")
-    probing = alert(page, "AuthorizationProbing")
+    stuffing = alerts(page, "AuthCredentialStuffing")[0]
+    probing = alerts(page, "AuthorizationProbing")
     return {"alerts": "/alerts", "alert": stuffing, "trace": refused_by_policy(page, probing), "case": case(page, stuffing)}
 
 
-def alert(page: Any, name: str) -> str:
-    """The newest alert of that name; its list is grouped by nothing, so that the newest stands first."""
+def alerts(page: Any, name: str) -> list[str]:
+    """The alerts of that name; the list is grouped by nothing, so that the newest of those that fire stands first."""
     page.goto(f"/alerts?group=none&q={name}")
-    return str(page.locator(".alert-row__name").first.get_attribute("href"))
+    page.locator(".alert-row__name").first.wait_for()
+    return [str(link.get_attribute("href")) for link in page.locator(".alert-row__name").all()]
 
 
-def refused_by_policy(page: Any, behind: str) -> str:
-    """A trace of the alert that the policy engine refused, reached as a reader would reach it."""
-    page.goto(behind)
-    row = page.locator("table.behind tr", has_text="Policy engine").first
-    row.wait_for()
-    return str(row.locator("a").first.get_attribute("href"))
+def refused_by_policy(page: Any, behind: list[str]) -> str:
+    """A trace of one of the alerts that the policy engine refused, reached as a reader would reach it."""
+    for address in behind:
+        page.goto(address)
+        page.locator("table.behind .verdict").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        row = page.locator("table.behind tr", has_text="Policy engine").first
+        if row.count():
+            return str(row.locator("a").first.get_attribute("href"))
+    raise SystemExit("The policy engine refused nothing on the first page of these alerts: start a fresh demo.")
 
 
 def case(page: Any, stuffing: str) -> str:

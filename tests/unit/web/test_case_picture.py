@@ -120,3 +120,10 @@ def test_every_event_of_a_capture_has_a_sign():
     item = evidence.item(capture, number=1, by="x", at_ns=START)
     signs = [case_picture.sign(one) for one in timeline.of_capture(capture, item)]
     assert signs == [("bypass", "g-bypass"), ("effect", "g-effect"), ("note", "i-seal")]
+
+
+def test_a_time_that_would_run_into_the_first_ones_day_is_left_out():
+    ticks = case_picture.draw(Window.around(START, START + 65 * SECOND), buckets=[], alerts=[], chosen=[], total=0).ticks
+    assert "," in ticks[0].label
+    assert ticks[1].x - ticks[0].x >= 17
+    assert len(ticks) > 3
