@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 TRACES = Path(__file__).resolve().parents[1] / "golden" / "blind" / "traces"
 MEDIA = {"otlp-json": "application/json", "tempo-json": "application/json", "protobuf": "application/x-protobuf"}
-_LARGEST = 4_500
+_LARGEST = 3_200
 _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _CODES = ("UNSET", "OK", "ERROR")
 
