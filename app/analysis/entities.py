@@ -19,9 +19,12 @@ def principal(judgement: Judgement) -> str | None:
     """Who acted, as the spans nearest to the decision say; never what a browser claims for itself."""
     reading = judgement.reading
     for node in _nearest(judgement):
-        if not (reading.keysets[node.index].principal or node.span.events):
+        if reading.keysets[node.index].principal:
+            found = semconv.principal(node.span)
+        elif node.span.events:
+            found = semconv.principal_of_events(node.span)
+        else:
             continue
-        found = semconv.principal(node.span)
         if not found or is_browser(node) or (node.span.kind == SpanKind.CLIENT and semconv.db_system(node.span)):
             continue
         if found.lower() not in ("anonymous", "anonymoususer", "-", "none", "null", "unknown"):
@@ -65,11 +68,12 @@ def client_address(judgement: Judgement) -> str | None:
         return semconv.bare_address(forwarded.split(",", 1)[0].strip()) or None
     reading = judgement.reading
     for hop in reading.hops[:_SEARCHED]:
-        if hop.span.kind != SpanKind.SERVER or not (reading.keysets[hop.index].client or hop.span.events):
+        if hop.span.kind is not SpanKind.SERVER:
             continue
-        seen = semconv.bare_address(semconv.first_text(hop.span.attributes, ("client.address", "http.client_ip")))
-        if seen and not is_internal_address(seen):
-            return seen
+        if reading.keysets[hop.index].client:
+            seen = semconv.bare_address(semconv.first_text(hop.span.attributes, ("client.address", "http.client_ip")))
+            if seen and not is_internal_address(seen):
+                return seen
         for event in hop.span.events:
             address = semconv.first_text(event.attributes, ("ipAddress", "ClientIP"))
             if address and not is_internal_address(address):

@@ -135,6 +135,6 @@ def path(judgement: Judgement) -> Iterator[Hop]:
             parent_service=parent.service if parent is not None else None,
             start_ns=node.start_ns,
             duration_ns=node.duration_ns,
-            status=answers.shown_status(node.span),
+            status=answers.shown_status(node.span) if reading.keysets[node.index].answer else None,
             relay=node.index in relays,
         )

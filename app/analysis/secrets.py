@@ -15,7 +15,7 @@ import msgspec
 import re2
 
 from app.traces import semconv
-from app.traces.model import Attributes, Node, Span
+from app.traces.model import Attributes, Node, Resource, Span
 
 if TYPE_CHECKING:
     from app.analysis.keysets import Keyset
@@ -145,9 +145,11 @@ def scan(reading: Reading, *, addresses: bool = False) -> Found:
     Pages are filled in the order of memory, findings are made in that of the tree: it is the same whatever came first.
     """
     scanner = _Scanner(reading.keysets, addresses)
-    for resource in dict.fromkeys(node.span.resource for node in reading.hops):
-        node = next(hop for hop in reading.hops if hop.span.resource is resource)
-        scanner.mapping(node, resource.attributes)
+    first_of: dict[Resource, Node] = {}
+    for hop in reading.hops:
+        first_of.setdefault(hop.span.resource, hop)
+    for resource, hop in first_of.items():
+        scanner.mapping(hop, resource.attributes)
     page: list[str] = []
     first = 0
     named: list[Node] = []

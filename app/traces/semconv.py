@@ -345,13 +345,15 @@ PRINCIPAL = ("auth.subject", "auth.username", "enduser.id", "user.name", "user.i
 
 def principal(span: Span) -> str:
     """Who acted, as far as the span or its events say; "" where they do not."""
-    found = first_text(span.attributes, PRINCIPAL)
-    if not found:
-        for event in span.events:
-            found = first_text(event.attributes, ("kc.details.username", "kc.userId", "IdentityID", "OAuth2Subject"))
-            if found:
-                break
-    return found
+    return first_text(span.attributes, PRINCIPAL) or principal_of_events(span)
+
+
+def principal_of_events(span: Span) -> str:
+    for event in span.events:
+        found = first_text(event.attributes, ("kc.details.username", "kc.userId", "IdentityID", "OAuth2Subject"))
+        if found:
+            return found
+    return ""
 
 
 def exceptions(span: Span) -> list[tuple[str, str]]:
