@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import escape
 
@@ -75,11 +76,13 @@ def alert_chart(
     intervals: Sequence[Interval],
     exemplars: Sequence[Exemplar],
     window: Window,
+    key: str = "",
 ) -> dict[str, Any]:
     """The metric that tripped an alert, with its threshold, when it fired, and exemplars that link to their traces.
 
     Units: window and all times in Unix nanoseconds; values as the rule has them.
     Shape: any number of series; of more than twelve the twelve with the highest peaks are drawn (the page says so).
+           key is the alert's, to which the page of an exemplar's trace leads back.
     """
     if threshold is not None and not math.isfinite(threshold):
         threshold = None
@@ -88,7 +91,7 @@ def alert_chart(
     if len(drawn) == 1:
         data.append(_area(data[0]))
     if exemplars:
-        data.append(_exemplars(exemplars, window))
+        data.append(_exemplars(exemplars, window, key))
     shapes, annotations = _states(intervals, window)
     if threshold is not None:
         shapes.append(
@@ -179,7 +182,8 @@ def _with_breaks(one: Series) -> tuple[list[int], list[float | None]]:
     return [time for time, _ in with_holes], [value for _, value in with_holes]
 
 
-def _exemplars(exemplars: Sequence[Exemplar], window: Window) -> dict[str, Any]:
+def _exemplars(exemplars: Sequence[Exemplar], window: Window, key: str) -> dict[str, Any]:
+    back = f"?alert={quote(key, safe='')}" if key else ""
     shown = [one for one in exemplars if window[0] <= one.time_ns <= window[1] and math.isfinite(one.value)]
     return {
         "type": "scatter",
@@ -188,7 +192,7 @@ def _exemplars(exemplars: Sequence[Exemplar], window: Window) -> dict[str, Any]:
         "x": [_ms(one.time_ns) for one in shown],
         "y": [one.value for one in shown],
         # Only a well-formed id becomes a link; chart.js follows nothing else.
-        "customdata": [f"/traces/{one.trace_id}" if _TRACE_ID.fullmatch(one.trace_id) else "" for one in shown],
+        "customdata": [f"/traces/{one.trace_id}{back}" if _TRACE_ID.fullmatch(one.trace_id) else "" for one in shown],
         "text": [label(one.trace_id[:8]) for one in shown],
         "hovertemplate": "trace %{text}<extra></extra>",
         "marker": {"size": 8, "color": "$surface", "line": {"color": "$ink", "width": 1.5}},

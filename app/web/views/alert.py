@@ -197,7 +197,9 @@ def chart_view(alert: Alert, measured: Measure, settings: Settings, now_ns: Unix
         if any(stretch.state is state for stretch in stretches):
             legend.append((kind, words))
     return ChartView(
-        figure=charts.alert_chart(drawn, threshold, stretches, measured.exemplars, measured.window) if drawn else None,
+        figure=charts.alert_chart(drawn, threshold, stretches, measured.exemplars, measured.window, alert.key)
+        if drawn
+        else None,
         words=charts.alert_words(drawn, threshold, stretches, measured.window),
         legend=tuple(legend),
         query=_with_threshold(measured),

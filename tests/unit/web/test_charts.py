@@ -115,6 +115,11 @@ def test_exemplars_link_to_their_traces_and_to_nothing_else():
     assert len(rings["x"]) == len(rings["text"]) == 4
 
 
+def test_an_exemplar_of_an_alert_leads_back_to_it():
+    rings = charts.alert_chart([series((0, 1))], None, [], [exemplar()], WINDOW, "00000000000000ab-1795229460")["data"][-1]
+    assert rings["customdata"] == [f"/traces/{TRACE}?alert=00000000000000ab-1795229460"]
+
+
 def test_labels_from_telemetry_are_text_and_never_markup():
     hostile = '<a href="https://evil.example/">x</a>'
     figure = draw([series((0, 1), __name__="m", user=hostile)], exemplars=[exemplar(hostile)])
