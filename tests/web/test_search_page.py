@@ -210,3 +210,22 @@ async def test_a_principal_leads_to_its_other_requests(watched, viewer):
     (link, *_) = [one.attributes["href"] for one in markup.elements(html, "a", class_="entity") if "alice" in one.words]
     assert link == "/search?principal=alice"
     assert "alice" in (await viewer.get(link)).text
+
+
+async def test_an_allowed_request_whose_check_broke_is_not_shown_as_calmly_allowed(watched, viewer):
+    text = """
+        orders: POST /refunds  200
+          orders: auth.authorize  auth.result=error
+            orders: > POST http://policy:8181/v1/decide  503 error
+          orders: INSERT refunds
+    """
+    await watched.send_drawn("ab" * 16, text, start=now_ns() - 60 * SECOND)
+    html = (await viewer.get("/search?service=orders&last=1h")).text
+    row = markup.one(html, "tr", data_row="")
+    assert "Allowed" in row.words
+    assert "Failed open" in row.words
+    (fact,) = (await viewer.get("/api/v1/search?service=orders&last=1h")).json()["traces"]
+    assert fact["verdict"]["failed_open"] is True
+    page = (await viewer.get(f"/traces/{'ab' * 16}")).text
+    assert "Allowed, failed open" in markup.one(page, "p", class_="judgement__kicker").words
+    assert "data-failed-open" in markup.one(page, "section", data_verdict="allowed").attributes
