@@ -27,6 +27,7 @@ _STOPPED = (Outcome.DENIED, Outcome.PARTIALLY_DENIED, Outcome.BYPASSED, Outcome.
 _LET_THROUGH = (Outcome.ALLOWED, Outcome.NO_AUTH_EVIDENCE)
 _MOST_SHARED = 60
 _MOST_STEPS = 30
+_CALLS = ("CLIENT", "PRODUCER")
 _CHECKING = ("validate", "validation", "verify", "verification")
 _DECISIONS = {"allow": Decision.ALLOW, "deny": Decision.DENY, "error": Decision.ERROR, "unknown": Decision.UNKNOWN}
 
@@ -72,6 +73,7 @@ class Parting(msgspec.Struct, frozen=True):
     name:    the check as its span is called; the operation where a hop answered by itself.
     is_check: False where no check is recorded and the answer of the hop is all there is.
     allowed: None where the allowed request shows no such check; `met_in` then is the closest span that both have.
+    kind:    the kind of the span that decided, such as SERVER.
     """
 
     service: str
@@ -80,6 +82,7 @@ class Parting(msgspec.Struct, frozen=True):
     denied: Said
     allowed: Said | None
     met_in: str = ""
+    kind: str = ""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -205,7 +208,7 @@ def contrast(denied: Trace, allowed: Trace, *, rules: RuleBook | None = None, co
     differ = tuple(differences.between(_pairs(ours.reading, theirs.reading, at, found), parting.denied.reason, clean))
     return Contrast(
         *requests,
-        sentence=_sentence(passed, parting, differ, requests),
+        sentence=_sentence(passed, parting, differ),
         parting=parting,
         passed=passed[:_MOST_SHARED],
         differences=differ,
@@ -278,15 +281,16 @@ def _parting(
         return None, None
     is_check = ours.is_check(node) or node.span.kind is SpanKind.INTERNAL
     name = node.span.name[:160] if is_check else operations.shown(node.span)
-    said = ours.said(node, clean)
+    said, kind = ours.said(node, clean), node.span.kind.name
     twin = found.allowed_of(node)
     if twin is not None:
-        return Parting(node.service, clean(name), is_check, said, theirs.said(twin, clean)), (node, twin)
+        there = theirs.said(twin, clean)
+        return Parting(node.service, clean(name), is_check, said, there, kind=kind), (node, twin)
     for above in ours.reading.ancestors(node):
         twin = found.allowed_of(above)
         if twin is not None:
             met = f"{operations.shown(above.span)} of {above.service}"
-            return Parting(node.service, clean(name), is_check, said, None, clean(met)), (above, twin)
+            return Parting(node.service, clean(name), is_check, said, None, clean(met), kind), (above, twin)
     return None, None
 
 
@@ -313,24 +317,20 @@ def _steps(request: _Request, nodes: Sequence[Node], clean: Redactor) -> Iterato
 # -------------------------------------------------------------------------------------------------------- one sentence
 
 
-def _sentence(
-    passed: Sequence[Shared], parting: Parting, differ: Sequence[Difference], requests: tuple[Request, Request]
-) -> str:
-    parts = []
+def _sentence(passed: Sequence[Shared], parting: Parting, differ: Sequence[Difference]) -> str:
+    begun = "They part"
     if passed:
         names = list(dict.fromkeys(f"{called(check.name)} of {check.service}" for check in passed))
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        parts.append(f"Both passed {_listed(names[:3])}{more}; they part at {_place(parting)}")
-    else:
-        parts.append(f"They part at {_place(parting)}")
+        begun = f"Both passed {_listed(names[:3])}{more}; they part"
     said = _said(parting)
     telling = differences.telling(differ)
     if telling:
         # What the reason itself names needs no second telling.
         said = telling if parting.allowed is not None and differ[0].telling == 0 else f"{said}; {telling}"
-    elif not requests[0].principal or requests[0].principal == requests[1].principal:
+    elif all(d.is_answer or d.by_client for d in differ):
         said += "; nothing else that is recorded there differs"
-    return f"{parts[0]}: {said}."
+    return f"{begun} at {_place(parting)}: {said}."
 
 
 def called(name: str) -> str:
@@ -350,6 +350,8 @@ def _listed(names: Sequence[str]) -> str:
 def _place(parting: Parting) -> str:
     if parting.is_check:
         return f"{called(parting.name)} of {parting.service}"
+    if parting.kind in _CALLS:
+        return f"the call {parting.name} of {parting.service}"
     return f"the answer of {parting.service} to {parting.name}"
 
 
@@ -358,7 +360,8 @@ def _said(parting: Parting) -> str:
     denied, allowed = parting.denied, parting.allowed
     because = f" ({denied.reason})" if denied.reason and "records no reason" not in denied.reason else ""
     if allowed is None:
-        return f"it {_verb(denied.decision)}{because}, and the allowed request shows no such check"
+        what = "check" if parting.is_check else "call" if parting.kind in _CALLS else "hop"
+        return f"it {_verb(denied.decision)}{because}, and the allowed request shows no such {what}"
     if not parting.is_check and denied.status is not None and allowed.status is not None:
         return f"{denied.status} against {allowed.status}{because}"
     return f"the one was {_past(denied.decision)}{because}, the other {_past(allowed.decision)}"

@@ -25,7 +25,7 @@ _MOST_ITEMS = 30
 _RESTLESS = re2.compile(
     r"(?i)(^|[._-])(trace_?id|span_?id|request_?id|x-request-id|correlation_?id|message[._]id|event_?id|decision_?id|thread|pid|tid|port|"
     r"duration(_?ms)?|latency|elapsed|took|time(_?ms)?|timestamp|(issued|created|updated)_?at|size|bytes|length|offset|partition|"
-    r"sample(d|r)?|lineno|stacktrace|nonce|etag|date|age|idempotency[_-]?key)([._-]|$)|_(ms|ns|us|seconds)$|^http\.resend"
+    r"(session|tab|flow|state|challenge|ticket)_?id|sample(d|r)?|lineno|stacktrace|nonce|etag|date|age|idempotency[_-]?key)([._-]|$)|_(ms|ns|us|seconds)$|^http\.resend"
 )
 _OF_SERVICE = ("service.version", "deployment.environment.name", "deployment.environment", "service.namespace",
                "k8s.namespace.name", "k8s.deployment.name", "k8s.cluster.name", "cloud.region")  # fmt: skip
@@ -42,6 +42,10 @@ _GRANTS = re2.compile(
 _PERSON = re2.compile(
     r"(?i)(^|[._-])(user|user_?name|subject|sub|principal|enduser|identity|account|client_?id|session|tenant|email|actor|login)([._-]|$)"
 )  # fmt: skip
+# How the call came about, rather than what it was about.
+_PLUMBING = re2.compile(
+    r"(?i)^(server|client|net|network|peer|http|url|rpc|grpc|db|messaging|component|otel|telemetry|method)([._]|$)"
+)
 _SPLIT = re2.compile(r"[\s,;|]+")
 _TOLD = re2.compile(r"^\((text of [\d,]+ characters|[\d,]+ bytes|a mapping)\)$")
 _WORDS = re2.compile(r"[A-Za-z0-9]{3,}")
@@ -152,15 +156,15 @@ def _telling(key: str, one: AttributeValue, other: AttributeValue, lacks: Sequen
     said = reason.lower()
     if lacks and any(item.lower() in said for item in lacks if len(item) > 2):
         return _FIRST
-    if one is None or semconv.is_clients(key) or secrets.names_secret(key):
-        return _REST  # what is absent may be so because it was refused
+    if one is None or other is None or semconv.is_clients(key) or secrets.names_secret(key):
+        return _REST  # what is absent may be so because of how far the request came
     if _GRANTS.search(key[:256]):
         return _GRANT
     if said and where in ("check", "hop") and _words(key, one, other) & (set(_WORDS.findall(said)) - _COMMON):
         return _FIRST
     if _PERSON.search(key[:256]):
         return _WHO
-    return _OWN if where == "check" else _REST
+    return _OWN if where == "check" and not _PLUMBING.search(key[:256]) else _REST
 
 
 def _words(key: str, one: AttributeValue, other: AttributeValue) -> set[str]:

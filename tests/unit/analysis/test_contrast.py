@@ -162,6 +162,21 @@ def test_a_store_that_answered_let_the_request_through():
     assert (found.parting.name, found.parting.allowed.decision) == ("SELECT ledger", "allow")
 
 
+def test_a_call_that_only_the_refused_request_made_is_called_a_call():
+    denied = "shop: GET /x  502\n  shop: > GET http://stock:80/items  error='connection refused' build=7"
+    found = compare(denied, "shop: GET /x  200\n  shop: auth.token_validate  auth=passed")
+    assert found.sentence.startswith("They part at the call GET /items of shop: it broke")
+    assert "shows no such call" in found.sentence
+
+
+def test_how_a_call_came_about_is_listed_and_not_told():
+    drawing = "a: GET /x  {}  server.address={} tier={}"
+    found = compare(drawing.format(403, "10.0.0.1", "gold"), drawing.format(200, "10.0.0.2", "gold"))
+    assert "server.address" in differing(found)
+    assert "server.address" not in found.sentence
+    assert "nothing else" not in found.sentence
+
+
 def test_nothing_that_differs_is_said_plainly():
     found = compare(REFUSED.replace("=anna", "=bob"), ALLOWED.replace("clerk,finance_admin", "clerk"))
     assert not [d for d in found.differences if not d.is_answer and not d.by_client]
