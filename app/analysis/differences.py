@@ -23,9 +23,10 @@ _MOST_ITEMS = 30
 
 # What differs between any two requests and explains nothing.
 _RESTLESS = re2.compile(
-    r"(?i)(^|[._-])(trace_?id|span_?id|request_?id|x-request-id|correlation_?id|message[._]id|event_?id|decision_?id|thread|pid|tid|port|"
-    r"duration(_?ms)?|latency|elapsed|took|time(_?ms)?|timestamp|(issued|created|updated)_?at|size|bytes|length|offset|partition|"
-    r"(session|tab|flow|state|challenge|ticket)_?id|sample(d|r)?|lineno|stacktrace|nonce|etag|date|age|idempotency[_-]?key)([._-]|$)|_(ms|ns|us|seconds)$|^http\.resend"
+    r"(?i)(^|[._-])(trace_?id|span_?id|request_?id|x-request-id|correlation_?id|message[._]id|event_?id|decision_?id|thread|pid|"
+    r"tid|port|duration(_?ms)?|latency|elapsed|took|time(_?ms)?|timestamp|(issued|created|updated)_?at|size|bytes|length|offset|"
+    r"partition|(state|challenge|ticket)_?id|sample(d|r)?|lineno|stacktrace|nonce|etag|date|age|idempotency[_-]?key)([._-]|$)|"
+    r"_(ms|ns|us|seconds)$|(session|tab|request|flow)[._]?id$|^http\.resend"
 )
 _OF_SERVICE = ("service.version", "deployment.environment.name", "deployment.environment", "service.namespace",
                "k8s.namespace.name", "k8s.deployment.name", "k8s.cluster.name", "cloud.region")  # fmt: skip
