@@ -123,6 +123,9 @@ def test_keys_walk_along_rows_and_denials_and_open_them(chromium, served):
         assert page.locator(".wf__row[data-at]").get_attribute("id") == f"s-{span_id('decide')}"
         page.keyboard.press("/")
         assert page.evaluate("document.activeElement.name") == "find"
+        page.keyboard.press("Escape")
+        page.keyboard.press("e")
+        page.wait_for_url("**/cases/add?trace=*")
 
 
 def test_a_fold_opens_in_place(chromium, served):
