@@ -155,7 +155,7 @@ def test_twice_the_spans_are_twice_the_work(shape):
         small, large = (_measured(measure, shape(n)) for n in (count, 2 * count))
         return f"{small:,} for {count} spans, {large:,} for twice as many", large < 2.5 * small
 
-    for count, measure in ((1_200, calls_made), (200, bytecodes)):
+    for count, measure in ((1_200, calls_made), (120, bytecodes)):
         told, is_straight = grows(count, measure)
         assert is_straight, f"{measure.__name__}: {told}"
 
