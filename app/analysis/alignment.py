@@ -76,6 +76,7 @@ class Alignment:
         self.pairs: list[tuple[Node, Node]] = []
         self.only_denied: list[Node] = []
         self.only_allowed: list[Node] = []
+        self.is_cut = False  # there are more steps than were matched
 
     def allowed_of(self, node: Node) -> Node | None:
         """The allowed request's span for a span of the denied one."""
@@ -93,6 +94,7 @@ def align(denied: Side, allowed: Side) -> Alignment:
     while queue and counted < _MOST:
         left, right = queue.popleft()
         counted += len(left) + len(right)
+        found.is_cut = found.is_cut or max(len(left), len(right)) > _WIDEST
         matched, ours, theirs = ([(left[0], right[0])], [], []) if first else _level(left, right, sides)
         first = False
         found.only_denied += [step.node for step in ours]
@@ -100,6 +102,7 @@ def align(denied: Side, allowed: Side) -> Alignment:
         for one, other in matched:
             found.pairs.append((one.node, other.node))
             queue.append((one.inner, other.inner))
+    found.is_cut = found.is_cut or any(left and right for left, right in queue)
     found.pairs.sort(key=lambda pair: (pair[0].start_ns, pair[0].index))
     for nodes in (found.only_denied, found.only_allowed):
         nodes.sort(key=lambda node: (node.start_ns, node.index))

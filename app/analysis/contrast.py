@@ -214,7 +214,7 @@ def contrast(denied: Trace, allowed: Trace, *, rules: RuleBook | None = None, co
         differences=differ,
         only_denied=tuple(_steps(ours, found.only_denied, clean)),
         only_allowed=tuple(_steps(theirs, found.only_allowed, clean)),
-        caveats=tuple(_caveats(ours, theirs, parting)),
+        caveats=tuple(_caveats(ours, theirs, parting, found)),
     )
 
 
@@ -242,13 +242,15 @@ def _words(outcome: Outcome) -> str:
     return outcome.value.replace("_", " ")
 
 
-def _caveats(ours: _Request, theirs: _Request, parting: Parting) -> Iterator[str]:
+def _caveats(ours: _Request, theirs: _Request, parting: Parting, found: Alignment) -> Iterator[str]:
     if theirs.verdict.outcome is Outcome.NO_AUTH_EVIDENCE:
         yield "The allowed request shows no check at all: it may have been let through without one."
     for name, request in (("refused", ours), ("allowed", theirs)):
         if request.verdict.confidence is Confidence.LOW:
             yield f"The verdict on the {name} request is of low confidence."
-    if parting.allowed is None:
+    if found.is_cut:
+        yield "The requests have more steps than are compared with each other."
+    elif parting.allowed is None:
         yield "A check that shows itself only when it refuses leaves nothing in the allowed request to compare with."
     if ours.trace.partial or theirs.trace.partial:
         yield "The backend gave only a part of one of the traces."
