@@ -6,6 +6,9 @@ nor is a retry of the refused call.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate, islice
+
 import msgspec
 
 from app.analysis import effects, peers, structure
@@ -15,6 +18,7 @@ from app.analysis.verdict import EffectKind, EffectTime, Outcome, SideEffect
 from app.traces.model import Node, SpanKind
 
 _MOST = 500
+_CLIMBED = 64  # spans above a write that are asked for a ROLLBACK beside them
 
 
 class Aftermath(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ def look(judgement: Judgement) -> Aftermath:
     listed: list[SideEffect] = []
     after: list[Node] = []
     before: list[Node] = []
-    undone: set[str] = set()
+    taken_back = _TakenBack()
     changes: list[tuple[Node, effects.Change]] = []
     for found in reading.outgoing:
         if found.index in path:
@@ -54,9 +58,9 @@ def look(judgement: Judgement) -> Aftermath:
         change = effects.change(found.span)
         if change is None:
             if refused and effects.is_rollback(found.span):
-                undone.update(_rolled_back(reading, found))
+                taken_back.add(found, 0, found.start_ns)
             elif refused and found.span.events and effects.was_rolled_back(found.span):
-                undone.update(_rolled_back(reading, found, whole=True))
+                taken_back.add(found, found.start_ns, found.end_ns)
             continue
         if change.kind is EffectKind.HTTP_WRITE and _is_forwarding(judgement, found, refused_calls):
             continue
@@ -71,7 +75,7 @@ def look(judgement: Judgement) -> Aftermath:
                 if when is EffectTime.AFTER_DENIAL:
                     if not _only_records(change) and not undoing.takes_back(found, change):
                         after.append(found)
-                elif found.span.span_id not in undone and not undoing.is_taken_back(found, change, denied_at):
+                elif not taken_back.holds(found) and not undoing.is_taken_back(found, change, denied_at):
                     before.append(found)
         what = change.kind
         if what is not EffectKind.AUDIT and when is EffectTime.AFTER_DENIAL and _only_records(change):
@@ -144,20 +148,34 @@ def _guarded(judgement: Judgement) -> set[int] | None:
     return members
 
 
-def _rolled_back(reading: object, rollback: Node, *, whole: bool = False) -> set[str]:
-    """The writes of the same service and parent that a ROLLBACK took back; `whole`: those made during the span itself."""
-    parent = rollback.parent
-    since, until = (rollback.start_ns, rollback.end_ns) if whole else (0, rollback.start_ns)
-    if parent is None:
-        return set()
-    found = set()
-    stack = list(parent.children)
-    while stack:
-        node = stack.pop()
-        if node.service == rollback.service and since <= node.start_ns <= until:
-            found.add(node.span.span_id)
-        stack.extend(node.children)
-    return found
+class _TakenBack:
+    """The times for which a ROLLBACK, or a connection that ended in one, took back what its service wrote beside it."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[int, str], list[tuple[int, int]]] = {}  # from and to, by parent and service
+        self._sorted: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
+
+    def add(self, rollback: Node, since: int, until: int) -> None:
+        if rollback.parent is not None:
+            self._times.setdefault((rollback.parent.index, rollback.service), []).append((since, until))
+
+    def holds(self, node: Node) -> bool:
+        """Whether what the span wrote was taken back."""
+        if not self._times:
+            return False
+        for above in islice(node.ancestors(), _CLIMBED):
+            key = above.index, node.service
+            if key in self._times and self._within(key, node.start_ns):
+                return True
+        return False
+
+    def _within(self, key: tuple[int, str], moment: int) -> bool:
+        found = self._sorted.get(key)
+        if found is None:
+            times = sorted(self._times[key])
+            found = self._sorted[key] = [t[0] for t in times], list(accumulate((t[1] for t in times), max))
+        place = bisect_right(found[0], moment)
+        return place > 0 and found[1][place - 1] >= moment
 
 
 class _Undoing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import re2
 
 from app.analysis import peers, reasons, statements
@@ -15,6 +17,8 @@ from app.analysis.signals import Signal
 from app.analysis.steps import explains_refusal, is_business, said_yes, writes
 from app.traces import semconv
 from app.traces.model import Node, SpanKind, Status
+
+_LOOKED_AT = 50  # spans or failures below a call; what it led to stands near it
 
 
 def conclude(account: Account) -> None:
@@ -169,14 +173,10 @@ def _failed_itself(account: Account) -> bool:
 
 def _callee(account: Account) -> Node | None:
     """The called service's own span, where it has one."""
-    servers = [
-        node for node in account.reading.subtree(account.node) if node.span.kind == SpanKind.SERVER and node is not account.node
-    ]
+    near = islice(account.reading.subtree(account.node), 1, _LOOKED_AT)
+    servers = [node for node in near if node.span.kind == SpanKind.SERVER]
     # A sidecar before the callee only passes the question on.
     return next((node for node in servers if not is_proxy(node)), servers[0] if servers else None)
-
-
-_LOOKED_AT = 50
 
 
 def _broken_by_signal(account: Account) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from app.analysis import answers, naming, statements
 from app.analysis.accounts import State
@@ -104,7 +105,7 @@ def _result_around(judgement: Judgement, node: Node) -> Decision | None:
     """The result of the check that asked the question, where it asked nobody else; None where there is no such check."""
     reading = judgement.reading
     call: Node | None = None
-    for above in reading.ancestors(node):
+    for above in islice(reading.ancestors(node), 16):
         if above.span.kind is SpanKind.CLIENT:
             call = above
         signal = reading.signals.get(above.index)
