@@ -219,7 +219,7 @@ def sentence(judgement: Judgement, named: Named | None, principal: str | None) -
         return wording.sentence(f"{_broken(judgement, named)} broke: {reason}{end}")
     decider = wording.decider(named.layer, named.service, named.target)
     if named.layer is Layer.DATABASE and named.target:
-        who = f"{named.service}, which acted for {principal}" if principal else named.service
+        who = f"{named.service} for {principal}" if principal else named.service
     first = wording.sentence(f"{decider} refused {who}: {reason}")
     if outcome is Outcome.BYPASSED and judgement.item is not None:
         return f"{first}. {judgement.item.by.node.service} went on all the same."

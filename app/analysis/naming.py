@@ -251,8 +251,21 @@ def _reason(judgement: Judgement, origin: Account, node: Node, signal: Signal | 
             if account.is_hop:
                 break
     if text:
-        return text, attribute
+        return _in_words(origin, text, attribute), attribute
     return _plain_reason(judgement, origin, signal), ""
+
+
+_TOO_LATE = re2.compile(r"(?i)time.?out|timed.?out|deadline")
+_NO_WAY = re2.compile(r"(?i)connect|refused|unreach|resolve|\bdns|econn|unavailable")
+
+
+def _in_words(origin: Account, text: str, attribute: str) -> str:
+    """The name of an exception's class in plain words; other reasons stay as they are."""
+    if origin.state is not State.BROKEN or attribute != semconv.EXCEPTION_TYPE:
+        return text
+    if _TOO_LATE.search(text):
+        return f"did not answer in time ({text})"
+    return f"could not be reached ({text})" if _NO_WAY.search(text) else text
 
 
 def _plain_reason(judgement: Judgement, origin: Account, signal: Signal | None) -> str:

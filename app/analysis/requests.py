@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from app.analysis import reasons, statements
 from app.analysis.accounts import Account, State, Way, because, by_end, by_start, explain, gathered, live
-from app.analysis.answers import REFUSALS, Answer
+from app.analysis.answers import REFUSALS, Answer, asks_who
 from app.analysis.attempts import choose
 from app.analysis.peers import Peer
 from app.analysis.steps import (
@@ -79,6 +79,8 @@ def _refused(account: Account, steps: list[Account]) -> None:
             account.way = Way.OWN
         return
     asked = _unrecorded(open_)
+    if asked is not None and _tells_who(asked) and asks_who(account.node.span) is False:
+        asked = None  # who it was is one question, whether they may another
     guard = last_guard(account)
     if asked is not None and (guard is None or guard.start < asked.end):
         because(account, asked, Way.ENGINE)
@@ -123,6 +125,10 @@ def _names_dependency(step: Account) -> bool:
     """Whether the words of a refusal are those of something that had to be asked and did not answer."""
     known = reasons.of(statements.reason_text(step.reading, step.node, step.signal))
     return known is not None and known.code == "dependency_error"
+
+
+def _tells_who(step: Account) -> bool:
+    return step.signal is not None and step.signal.rule.layer == "identity_provider"
 
 
 def _unrecorded(steps: list[Account]) -> Account | None:

@@ -32,7 +32,7 @@ def reason_at(reading: Reading, node: Node, signal: Signal | None) -> tuple[str,
     span = node.span
     if signal is not None:
         for item in signal.rule.reason_from:
-            found = _from(reading, node, signal, item)
+            found = _without_class(span, _from(reading, node, signal, item))
             if found:
                 return reasons.plain(found), item if "{" not in item else ""
     for key in _REASONS:
@@ -46,13 +46,23 @@ def reason_at(reading: Reading, node: Node, signal: Signal | None) -> tuple[str,
             return reasons.plain(message), semconv.EXCEPTION_MESSAGE
         if kind and not kind.endswith(_EMPTY_CLASSES):
             return kind[:200], semconv.EXCEPTION_TYPE
-    if span.status_message:
-        return reasons.plain(span.status_message), "status.message"
+    if said := _without_class(span, span.status_message):
+        return reasons.plain(said), "status.message"
     for key in _HEADERS:
         found = semconv.text(span.attributes.get(key))
         if found:
             return reasons.plain(found), key
     return "", ""
+
+
+def _without_class(span: Span, text: str) -> str:
+    """Words without the exception's class that Python's instrumentations write before them."""
+    head, colon, rest = text.partition(":")
+    if not colon or not head.isidentifier() or not (span.events or "error.type" in span.attributes):
+        return text
+    classes = {kind.rpartition(".")[2] for kind, _ in semconv.exceptions(span)}
+    classes.add(semconv.text(span.attributes.get("error.type")).rpartition(".")[2])
+    return rest.strip() if head in classes else text
 
 
 def _from(reading: Reading, node: Node, signal: Signal, item: str) -> str:
@@ -214,8 +224,8 @@ def ground(reading: Reading, node: Node, signal: Signal | None) -> tuple[str, st
     status = _status_key(span)
     if status:
         return status
-    if span.status_message:
-        return "status.message", span.status_message
+    if said := span.status_message.strip().rstrip(":"):
+        return "status.message", said
     if span.events:
         return "event", span.events[0].name
     return "span.name", span.name

@@ -1,5 +1,6 @@
 """Words to codes: a system's own words keep, the code and its meaning are the same for everybody."""
 
+# ruff: noqa: E501 - drawings are as wide as they are
 import pytest
 from support.draw import judged
 
@@ -119,3 +120,19 @@ def test_a_grpc_reason_is_found_beyond_the_proxy_that_handed_it_on():
             ledger: = shop.v1.Ledger/Close  7
     """)
     assert trace.reason == "Close needs the role manager"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ('error="InsufficientPrivilege: permission denied for table x" raises="psycopg.errors.InsufficientPrivilege:permission denied for table x"',
+         "permission denied for table x"),
+        ('error="ReadTimeout: " raises="httpx.ReadTimeout:"', "did not answer in time (httpx.ReadTimeout)"),
+        ('error="" raises="httpx.ConnectError:"', "could not be reached (httpx.ConnectError)"),
+        ('error="Note: the ledger is closed" raises="psycopg.errors.RaiseException:Note: the ledger is closed"',
+         "Note: the ledger is closed"),
+    ],
+)  # fmt: skip
+def test_an_exceptions_class_is_no_reason_where_there_are_words(error, reason):
+    trace = judged(f"orders: GET /x  500 error\n  orders: SELECT x  {error}")
+    assert trace.reason == reason

@@ -192,3 +192,16 @@ def test_an_orphan_that_was_refused_as_the_call_around_it_explains_the_refusal()
     """)
     assert (trace.outcome, trace.origin, trace.confidence) == ("denied", "check", "medium")
     assert "orphan_spans" in trace.kinds
+
+
+def test_who_it_was_is_one_question_and_whether_they_may_another():
+    drawing = """
+        desk: GET /staff  {status}
+          desk: > POST http://idp/oauth2/introspect  200
+            idp: POST /oauth2/introspect  200  {event} @idp
+    """
+    asked = judged(drawing.format(status=401, event=""))
+    assert (asked.outcome, asked.origin) == ("denied", "idp")
+    assert judged(drawing.format(status=403, event="")).outcome == "inconclusive"
+    known = judged(drawing.format(status=403, event="event=INTROSPECT_TOKEN:kc.realmName=shop"))
+    assert (known.outcome, known.layer, known.service) == ("denied", "application", "desk")

@@ -35,7 +35,7 @@ def test_a_databases_refusal():
     """
     assert judged(drawing.format(who="")).sentence == "The database shop refused orders: permission denied for table ledger"
     known = judged(drawing.format(who=" enduser.id=mary")).sentence
-    assert known == "The database shop refused orders, which acted for mary: permission denied for table ledger"
+    assert known == "The database shop refused orders for mary: permission denied for table ledger"
 
 
 def test_a_call_that_broke():
