@@ -100,7 +100,7 @@ def findings(reading: Reading, asked: Asked) -> tuple[FindingRow, ...]:
                 title=title,
                 detail=told(detail, names),
                 kind=finding.kind.value,
-                span=naming.name(node.span) if node is not None else "",
+                span=naming.call(node.span) if node is not None else "",
                 href=row_href(reading, asked, finding.span_id) if node is not None else "",
                 more=count[finding.kind] - most if number == most and not several else 0,
             )
@@ -121,7 +121,7 @@ def effects(reading: Reading, asked: Asked) -> Effects:
         note = "the record of the refusal" if is_audit else f"answered {answered}" if answered else ""
         row = EffectRow(
             when=_signed(distance) if reading.refused_ns is not None else format_duration(distance),
-            what=naming.name(node.span),
+            what=naming.call(node.span),
             kind=effect.kind.value,
             where=where(effect, node),
             note=note,

@@ -210,7 +210,7 @@ def _protected(reading: Reading) -> list[str]:
         node = reading.trace.by_id.get(effect.span_id)
         if node is not None and effect.when is EffectTime.AFTER_DENIAL and effect.kind is not EffectKind.AUDIT:
             distance = format_duration(abs(reading.distance_ns(effect, node)))
-            return [f"{naming.name(node.span)} ran {distance} after the refusal."]
+            return [f"{naming.call(node.span)} ran {distance} after the refusal."]
     return []
 
 
@@ -232,7 +232,7 @@ def _proof(reading: Reading, ground: Ground, asked: Asked) -> Proof:
         value=_quoted(ground.value) if is_fact else "",
         # Attribute, value and span say it already; what the sentence adds stands in the argument.
         sentence="" if is_fact else ground.sentence.removeprefix("Not the origin: "),
-        span=naming.name(node.span) if node is not None else "",
+        span=naming.call(node.span) if node is not None else "",
         service=node.service if node is not None else "",
         rule=ground.rule,
         href=row_href(reading, asked, ground.span_id) if node is not None else "",

@@ -118,7 +118,7 @@ def test_a_failure_is_told_as_a_failure():
 
 
 def test_a_bypass_says_what_ran_after_the_refusal_and_what_the_client_got():
-    assert text(judged(let_through()).sub) == "UPDATE ran 400 µs after the refusal. The client got 200 OK."
+    assert text(judged(let_through()).sub) == "UPDATE orders ran 400 µs after the refusal. The client got 200 OK."
 
 
 def test_an_allowed_request_says_what_the_client_got():
@@ -199,3 +199,10 @@ def test_the_longer_of_two_names_wins_and_patterns_are_literal():
     assert told("shop-db and a.c, not abc", ["shop", "shop-db", "a.c"]) == (
         Part("shop-db", is_name=True), Part(" and "), Part("a.c", is_name=True), Part(", not abc"),
     )  # fmt: skip
+
+
+def test_a_call_named_by_its_method_alone_is_told_with_whom_it_went_to():
+    trace, found = failed_open()
+    (finding,) = findings(Reading(trace, found), Asked(trace.trace_id))
+    assert finding.span == "POST policy"
+    assert [row.what for row in effects(Reading(trace, found), Asked(trace.trace_id)).rows] == ["INSERT shop"]
