@@ -95,8 +95,9 @@ def _of_error(judgement: Judgement, named: Named, lowered: list[str]) -> Confide
     span = origin.node.span
     if span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER) or origin.spoke is not None:
         return Confidence.HIGH
-    if span.status == 2 or span.events or origin.answer is Answer.FAILED:
+    if span.status_message or any(event.name == "exception" for event in span.events):
         return Confidence.HIGH
+    lowered.append("Only a status says that it broke; what broke inside it is not shown.")
     return Confidence.MEDIUM
 
 
@@ -115,6 +116,7 @@ def _gaps(judgement: Judgement) -> list[str]:
             if here.index in reading.joined:
                 found.append(f"Where {wording.span(here)} of {here.service} belongs is a guess by service, path and time.")
             here = reading.parent(here)
+        found.extend(_lost_below(judgement))
         cut = {i for d in reading.trace.defects if d.kind is DefectKind.PARENT_CYCLE for i in d.span_ids}
         if cut and any(a.node.span.span_id in cut for a in judgement.chain):
             found.append("The spans of the path name each other as parents.")
@@ -125,6 +127,23 @@ def _gaps(judgement: Judgement) -> list[str]:
     ):
         found.append("Spans whose place is not known may have refused.")
     return found
+
+
+def _lost_below(judgement: Judgement) -> list[str]:
+    """What the deciding span's hop, or the span itself, has lost: it may have been what decided or broke."""
+    reading, origin = judgement.reading, judgement.origin
+    if origin is None or not reading.joined:
+        return []
+    node = origin.node
+    hop = reading.hop_of(node)
+    for index in reading.joined:
+        orphan = reading.trace.nodes[index]
+        if not orphan.lost_parent or orphan is node or reading.hop_of(reading.joined[index]) is not hop:
+            continue
+        during = node.start_ns <= orphan.start_ns <= node.end_ns and orphan.service == node.service
+        if during or judgement.outcome is Outcome.ERROR:
+            return [f"What {wording.span(orphan)} of {orphan.service} hung from is missing; it may have been what decided."]
+    return []
 
 
 _DAMAGE = frozenset({DefectKind.ORPHAN_SPANS, DefectKind.PARENT_CYCLE, DefectKind.TRUNCATED_TRACE, DefectKind.MULTIPLE_ROOTS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import functools
 
-from app.analysis import peers
+from app.analysis import peers, wording
 from app.analysis.answers import REFUSALS
 from app.analysis.reading import Reading
 from app.times import SECOND
@@ -83,11 +83,14 @@ class _Calls:
         self._reading = reading
         self._near = _Near(most)
         self._all: list[Node] = []
+        self._unnamed: list[Node] = []
         self._by: dict[tuple[str, str], list[Node]] = {}
         self._taken: dict[int, str] = {}  # the call, and the id of the server span that it led to
         for node in reading.trace.nodes:
             if node.span.kind is SpanKind.CLIENT and not node.children and peers.is_call_between_services(node.span):
                 self._all.append(node)
+                if wording.is_bare(semconv.peer(node.span)):
+                    self._unnamed.append(node)
                 for key in (("peer", _short(semconv.peer(node.span))), ("path", semconv.path(node.span)),
                             ("rpc", peers.rpc_name(node.span))):  # fmt: skip
                     if key[1]:
@@ -110,6 +113,19 @@ class _Calls:
             if led_to != orphan.span.parent_id or call.service == orphan.service or not _time_fits(orphan, call):
                 continue
             if same_service(semconv.peer(call.span), orphan.service) and (found is None or call.start_ns > found.start_ns):
+                found = call
+        return found if found is not None else self._unnamed_around(orphan)
+
+    def _unnamed_around(self, orphan: Node) -> Node | None:
+        """The one call to a bare address that ran around the orphan: nothing else can have led to its service."""
+        found = None
+        for call in self._unnamed[:_LOOKED_AT]:
+            led_to = self._taken.get(call.index, orphan.span.parent_id)
+            if led_to != orphan.span.parent_id or call.service == orphan.service:
+                continue
+            if call.start_ns <= orphan.start_ns and orphan.end_ns <= call.end_ns:
+                if found is not None:
+                    return None
                 found = call
         return found
 

@@ -1,6 +1,8 @@
 """How sure: explicit evidence on a whole path is high, a status alone is medium, words and conflicts are low."""
 
 import pytest
+
+# ruff: noqa: E501 - drawings are as wide as they are
 from support.draw import judged
 
 DENIED = 'orders: auth.permission_check  auth=refused because="missing role"  @check'
@@ -152,3 +154,34 @@ def test_what_the_asker_wrote_down_outranks_that_engines_leave_their_answer_out(
             opa: POST /v1/data/bank/allow  200 @opa
     """)
     assert (trace.origin, trace.reason, trace.confidence) == ("opa", "too old", "high")
+
+
+def test_a_bare_500_does_not_show_what_broke():
+    trace = judged("""
+        orders: GET /orders  500 error @orders
+          orders: auth.permission_check  auth=passed
+    """)
+    assert (trace.outcome, trace.origin, trace.confidence) == ("error", "orders", "medium")
+
+
+def test_a_failed_call_beside_spans_that_lost_their_parent_is_medium():
+    drawing = """
+        orders: GET /orders  500 error 0-50ms
+          orders: auth.permission_check  auth=passed 1-2ms
+          orders: > GET http://stock/stock  error="timed out" 5-40ms @call
+        {rest}
+    """
+    assert judged(drawing.format(rest="")).confidence == "high"
+    lost = judged(drawing.format(rest="orders: SELECT stock  parent=lost 10-12ms"))
+    assert (lost.origin, lost.confidence) == ("call", "medium")
+
+
+def test_a_guard_whose_inner_spans_lost_their_parent_is_medium():
+    drawing = """
+        desk: POST /share  403 0-50ms
+          desk: Documents.share  error="Forbidden resource" raises="ForbiddenException:Forbidden resource" scope=@opentelemetry/instrumentation-nestjs-core nestjs.type=request_context 1-40ms @guard
+        {rest}
+    """
+    whole, lost = judged(drawing.format(rest="")), judged(drawing.format(rest="desk: tcp.connect  parent=lost error 5-8ms"))
+    assert (whole.origin, whole.confidence) == ("guard", "high")
+    assert (lost.origin, lost.confidence) == ("guard", "medium")

@@ -205,3 +205,13 @@ def test_who_it_was_is_one_question_and_whether_they_may_another():
     assert judged(drawing.format(status=403, event="")).outcome == "inconclusive"
     known = judged(drawing.format(status=403, event="event=INTROSPECT_TOKEN:kc.realmName=shop"))
     assert (known.outcome, known.layer, known.service) == ("denied", "application", "desk")
+
+
+def test_what_is_left_of_a_service_known_by_a_bare_address_hangs_below_the_one_call_around_it():
+    trace = judged("""
+        gateway: GET /api/orders  500 error 0-50ms
+          gateway: auth.token_validate  auth=passed 1-2ms
+          gateway: > GET http://10.0.0.7/orders  500 5-45ms
+        orders: connect  kind=client db.system=postgresql db.namespace=shop error="connection refused" parent=lost 9-12ms @s
+    """)
+    assert (trace.outcome, trace.origin, trace.layer, trace.confidence) == ("error", "s", "database", "medium")
