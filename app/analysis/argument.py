@@ -212,7 +212,7 @@ def sentence(judgement: Judgement, named: Named | None, principal: str | None) -
         by = f"{service} or {asked}" if asked else service
         return f"{by} refused {who}: the span that would tell is missing."
     assert named is not None
-    reason = short(" ".join(named.reason.split()))
+    reason = short(" ".join(named.reason.split())).rstrip(".")
     if outcome is Outcome.ERROR:
         closed = _failed_closed(judgement)
         end = f"; {closed.service} failed closed. Nobody refused." if closed is not None else ". Nobody refused."

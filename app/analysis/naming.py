@@ -65,13 +65,19 @@ def name(judgement: Judgement, rules: RuleBook) -> Named | None:
         service=node.service,
         span_id=node.span.span_id,
         rule=rule,
-        reason=reason,
-        reason_attribute=attribute,
+        reason=_of_guard(reason) if attribute in statements.GUARD_NAMES else reason,
+        reason_attribute="" if attribute in statements.GUARD_NAMES else attribute,
         target=target(reading, roles, origin.node),
         attribute=key,
         value=value,
         evidence=_evidence(origin, signal),
     )
+
+
+def _of_guard(name: str) -> str:
+    """What a guard's name tells of its refusal: that it was this one, and no more."""
+    who = "a middleware without a name" if name in ("<anonymous>", "anonymous", "") else name
+    return f"{who} refused; it records no reason"
 
 
 def _evidence(origin: Account, signal: Signal | None) -> str:

@@ -158,12 +158,12 @@ def phase(signal: Signal) -> Phase:
     return signal.phase
 
 
-_GUARD_NAMES = ("express.name", "router.name", "koa.name", "hook.callback.name")
+GUARD_NAMES = ("express.name", "router.name", "koa.name", "hook.callback.name")
 
 
 def _guards_phase(signal: Signal) -> Phase:
     """What a guard known by its place looked at: its name says so, else the status that its hop answered."""
-    name = (semconv.first_text(signal.node.span.attributes, _GUARD_NAMES) or signal.node.span.name).lower()
+    name = (semconv.first_text(signal.node.span.attributes, GUARD_NAMES) or signal.node.span.name).lower()
     if signal.phase is Phase.AUTHN and not any(word in name for word in (*_AUTHN_NAMES, "passport", "bearer")):
         here = signal.node.parent
         for _ in range(16):

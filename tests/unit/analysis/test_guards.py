@@ -115,3 +115,18 @@ def test_a_hook_seen_by_the_older_fastify_instrumentation_guards_as_well():
           store: request handler - relay  scope=@opentelemetry/instrumentation-fastify fastify.type=request_handler
     """)
     assert passed.outcome == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("requireClerk", "requireClerk refused; it records no reason"),
+        ("<anonymous>", "a middleware without a name refused; it records no reason"),
+    ],
+)
+def test_a_guards_name_is_no_reason(name, reason):
+    trace = judged(f"""
+        orders: GET /orders  403
+          {wrapped(name)}
+    """)
+    assert (trace.reason, trace.sentence) == (reason, f"orders refused the request: {reason}")
