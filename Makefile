@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow check format lint types bench requirements debian clean
+.PHONY: help setup demo serve test test-slow test-kit check format lint types bench requirements debian clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -30,10 +30,13 @@ debian: ## as root: install the Debian packages that tests use; else say which a
 	@.ci/debian-packages
 
 test: $(READY) debian ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not kit" $(TESTS)
 
 test-slow: $(READY) debian ## run the proofs that take minutes each
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not kit" $(TESTS)
+
+test-kit: $(READY) debian ## prove the telemetry kit with a real Collector (needs Go; the first run builds it)
+	$(BIN)/python -m pytest -m kit tests/kit $(TESTS)
 
 check: format lint types test ## format, lint, types and tests
 

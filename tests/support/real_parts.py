@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,11 +28,15 @@ def free_port() -> int:
 class RealPart:
     """A program that serves HTTP: started, ready, and stopped at the end of the `with` block.
 
-    `stop` and `start` again restart it on the same port and data.
+    `stop` and `start` again restart it on the same port and data. It is ready when `ready` answers 200.
     """
 
-    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], port: int, log: Path, *, ready: str = "/-/ready", env: Mapping[str, str] | None = None
+    ) -> None:
         self._command = list(command)
+        self._ready = ready
+        self._env = dict(env) if env is not None else None
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port
@@ -40,13 +44,13 @@ class RealPart:
 
     def start(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._log.parent)
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._log.parent, env=self._env)
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 break
             try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
+                with urllib.request.urlopen(f"{self.url}{self._ready}", timeout=2) as answer:
                     if answer.status == 200:
                         return self
             except OSError:
