@@ -29,7 +29,7 @@ _EXPECTED_TAGS = {
     "html", "head", "meta", "title", "link", "script", "body", "svg", "symbol", "path", "circle", "rect", "line", "text",
     "use", "g", "a", "header", "nav", "div", "form", "label", "input", "kbd", "button", "details", "summary", "p", "span",
     "main", "ol", "ul", "li", "b", "time", "section", "h1", "h2", "h3", "h4", "code", "dl", "dt", "dd", "bdi", "select",
-    "option", "table", "thead", "tbody", "tr", "th", "td", "aside", "footer", "dialog", "small", "noscript",
+    "option", "table", "thead", "tbody", "tr", "th", "td", "aside", "footer", "dialog", "small", "noscript", "wbr",
 }  # fmt: skip
 
 
