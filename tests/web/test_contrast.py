@@ -36,11 +36,13 @@ REFUND = """
 CHECK = tagged(REFUND.format(order=7, status=403, who="x", said="", roles="x"))["check"]
 
 
-async def refund(watched, trace_id, status, *, who="anna", role="clerk", seconds_ago=60, reason="missing role finance"):
-    """One request for a refund through gateway and orders, with the check that decides it."""
+async def refund(
+    watched, trace_id, status, *, who="anna", role="clerk", seconds_ago=60, reason="missing role finance", now=None
+):
+    """One request for a refund through gateway and orders, with the check that decides it; `seconds_ago` before `now`."""
     said = "auth=passed" if status < 400 else f"auth=refused because={shlex.quote(reason)}"
     text = REFUND.format(order=trace_id, status=status, who=shlex.quote(who), said=said, roles=shlex.quote(role))
-    return await watched.send_drawn(trace_id * 32, text, start=now_ns() - int(seconds_ago * SECOND))
+    return await watched.send_drawn(trace_id * 32, text, start=(now or now_ns()) - int(seconds_ago * SECOND))
 
 
 async def shown(viewer, path, status=200, **headers):
@@ -50,10 +52,11 @@ async def shown(viewer, path, status=200, **headers):
 
 
 async def test_the_nearest_request_that_was_let_through_is_found_and_compared(watched, viewer):
-    denied = await refund(watched, "d", 403)
-    await refund(watched, "1", 201, who="far", role="finance", seconds_ago=170)
-    near = await refund(watched, "2", 201, who="bob", role="clerk finance", seconds_ago=50)
-    await refund(watched, "3", 403, who="eve", seconds_ago=59)
+    now = now_ns()
+    denied = await refund(watched, "d", 403, now=now)
+    await refund(watched, "1", 201, who="far", role="finance", seconds_ago=170, now=now)
+    near = await refund(watched, "2", 201, who="bob", role="clerk finance", seconds_ago=50, now=now)
+    await refund(watched, "3", 403, who="eve", seconds_ago=59, now=now)
     html = await shown(viewer, f"/traces/{denied}/contrast")
     assert markup.one(html, "h1").words == (
         "Both passed the token check of gateway; they part at the permission check of orders: "
