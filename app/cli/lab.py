@@ -50,6 +50,8 @@ def run(
 
     if port and port_taken(port):
         raise Conflict(f"Port {port} is taken. Choose another with --port.")
+    # Also where a shell started it in the background, which ignores Ctrl-C on behalf of its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     family = Family(data / "logs")
     started = None
