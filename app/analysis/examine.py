@@ -22,6 +22,7 @@ from app.analysis.reading import Context, Reading
 from app.analysis.rulebook import RuleBook, shipped
 from app.analysis.secrets import Redactor
 from app.analysis.verdict import Finding, Ground, Place, SideEffect, Verdict
+from app.traces import garbage
 from app.traces.model import Node, Trace
 
 __all__ = ["Context", "examine"]
@@ -34,14 +35,16 @@ def examine(trace: Trace, *, rules: RuleBook | None = None, context: Context | N
     """
     rules = rules if rules is not None else shipped()
     context = context if context is not None else Context()
-    reading = Reading(trace, context)
-    joins.join(reading)
-    reading.settle()
-    said = signals.collect(reading, rules)
-    judgement = judge(reading, said)
-    named = naming.name(judgement, rules)
-    found = secrets.scan(reading, addresses=context.client_address_is_pii)
-    return _verdict(judgement, named, rules, found)
+    # The whole trace is held meanwhile: walking it again and again would find nothing to free.
+    with garbage.left():
+        reading = Reading(trace, context)
+        joins.join(reading)
+        reading.settle()
+        said = signals.collect(reading, rules)
+        judgement = judge(reading, said)
+        named = naming.name(judgement, rules)
+        found = secrets.scan(reading, addresses=context.client_address_is_pii)
+        return _verdict(judgement, named, rules, found)
 
 
 def _verdict(judgement: Judgement, named: Named | None, rules: RuleBook, found: secrets.Found) -> Verdict:

@@ -105,7 +105,11 @@ def first(attributes: Attributes, keys: tuple[str, ...]) -> object:
 
 
 def first_text(attributes: Attributes, keys: tuple[str, ...]) -> str:
-    return text(first(attributes, keys))
+    for key in keys:  # as `first`, written out: it is asked several times of every span
+        value = attributes.get(key)
+        if value is not None:
+            return value if value.__class__ is str else text(value)
+    return ""
 
 
 def number(value: object) -> int | None:
