@@ -6,15 +6,20 @@ with browser.serving(app) as address, browser.open_page(theme="dark", width=800)
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
-from support import parts
+from support import parts, site
+
+from app.main import create_app
+from app.settings import load
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -42,6 +47,24 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=20)
         listening.close()
+
+
+@contextlib.contextmanager
+def serving_signed_in(folder: Path, role: str) -> Iterator[tuple[Any, tuple[str, str]]]:
+    """The app on its own database, with Ines of that role: gives the app, and its address with her token."""
+    tokens: list[str] = []
+
+    async def prepare() -> None:
+        async with site.open(folder) as here:
+            tokens.append(await here.token_for(await here.add_user("ines", role)))
+
+    # Playwright's own loop runs in this thread.
+    preparing = threading.Thread(target=lambda: asyncio.run(prepare()))
+    preparing.start()
+    preparing.join()
+    app = create_app(load(database={"url": f"sqlite:///{folder}/clew.db"}))
+    with serving(app) as address:
+        yield app, (address, tokens[0])
 
 
 @contextlib.contextmanager

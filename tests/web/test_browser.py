@@ -1,15 +1,11 @@
 """The frame in a real browser: nothing is blocked by our own policy, nothing from telemetry runs, every switch switches."""
 
-import asyncio
 import contextlib
 import re
-import threading
 
 import pytest
 from support import browser, site
 
-from app.main import create_app
-from app.settings import load
 from app.web import charts
 
 THEMES = ["light", "dark"]
@@ -25,19 +21,8 @@ def chromium():
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """Address and token: the app on a port, and Ines signed in."""
-    folder = tmp_path_factory.mktemp("site")
-    tokens = []
-
-    async def prepare() -> None:
-        async with site.open(folder) as here:
-            tokens.append(await here.token_for(await here.add_user("ines", "analyst")))
-
-    # Playwright's own loop runs in this thread.
-    preparing = threading.Thread(target=lambda: asyncio.run(prepare()))
-    preparing.start()
-    preparing.join()
-    with browser.serving(create_app(load(database={"url": f"sqlite:///{folder}/clew.db"}))) as address:
-        yield address, tokens[0]
+    with browser.serving_signed_in(tmp_path_factory.mktemp("site"), "analyst") as (_, session):
+        yield session
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
 """The comparison in a real browser: it fits its window, is legible in both themes, and leads to both spans."""
 
-import asyncio
-import threading
-
 import msgspec
 import pytest
-from support import browser, site
+from support import browser
 from support.draw import spans_of, tagged
 from support.shelf import Shelf
 
-from app.main import create_app
-from app.settings import load
 from app.traces.build import build
 from app.traces.otlp import Decoded
 
@@ -40,23 +35,12 @@ def chromium():
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Address and token of a viewer; both traces are on the shelf."""
-    folder = tmp_path_factory.mktemp("site")
-    tokens = []
-
-    async def prepare() -> None:
-        async with site.open(folder) as here:
-            tokens.append(await here.token_for(await here.add_user("ines", "viewer")))
-
-    preparing = threading.Thread(target=lambda: asyncio.run(prepare()))
-    preparing.start()
-    preparing.join()
-    app = create_app(load(database={"url": f"sqlite:///{folder}/clew.db"}))
-    with browser.serving(app) as address:
+    with browser.serving_signed_in(tmp_path_factory.mktemp("site"), "viewer") as (app, session):
         shelf = Shelf(app)
         for trace_id, drawing in zip(IDS, (DENIED, ALLOWED), strict=True):
             spans = [msgspec.structs.replace(span, trace_id=trace_id) for span in spans_of(drawing)]
             shelf.put(build(Decoded(spans)))
-        yield address, tokens[0]
+        yield session
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 1440), ("light", 800), ("dark", 800)])

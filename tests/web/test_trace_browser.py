@@ -1,18 +1,13 @@
 """The trace page in a real browser: it fits, it is legible, keys and clicks show the span, and nothing hostile runs."""
 
-import asyncio
 import contextlib
 import re
-import threading
 
 import pytest
-from support import browser, site, stories
+from support import browser, stories
 from support.poison import PAYLOADS, poisoned
 from support.shelf import Shelf
 from support.stories import span_id
-
-from app.main import create_app
-from app.settings import load
 
 STORIES = {
     "denied": stories.refused_by_policy,
@@ -36,25 +31,14 @@ def chromium():
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Address and token of an analyst, and the path of each trace by name."""
-    folder = tmp_path_factory.mktemp("site")
-    tokens = []
-
-    async def prepare() -> None:
-        async with site.open(folder) as here:
-            tokens.append(await here.token_for(await here.add_user("ines", "analyst")))
-
-    preparing = threading.Thread(target=lambda: asyncio.run(prepare()))
-    preparing.start()
-    preparing.join()
-    app = create_app(load(database={"url": f"sqlite:///{folder}/clew.db"}))
-    with browser.serving(app) as address:
+    with browser.serving_signed_in(tmp_path_factory.mktemp("site"), "analyst") as (app, session):
         shelf = Shelf(app)
         paths = {}
         for number, (name, story) in enumerate(STORIES.items(), start=1):
             paths[name] = shelf.put(*story(), at=f"{number:032x}")
         for number, payload in enumerate(RUNNABLE, start=100):
             paths[f"hostile-{number}"] = shelf.put(*poisoned(payload), at=f"{number:032x}")
-        yield (address, tokens[0]), paths
+        yield session, paths
 
 
 @contextlib.contextmanager
