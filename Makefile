@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow test-kit check format lint types bench requirements debian clean
+.PHONY: help setup demo serve test test-slow test-kit check format lint types bench requirements debian toolchains clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -29,13 +29,16 @@ serve: $(READY) ## start Clew against your own Tempo and Prometheus (settings: d
 debian: ## as root: install the Debian packages that tests use; else say which are missing
 	@.ci/debian-packages
 
+toolchains: $(READY) ## as root: also install what the kit is built with; Go comes into .cache where there is none
+	@.ci/debian-packages toolchains
+
 test: $(READY) debian ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not kit" $(TESTS)
 
 test-slow: $(READY) debian ## run the proofs that take minutes each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not kit" $(TESTS)
 
-test-kit: $(READY) debian ## prove the telemetry kit with a real Collector (needs Go; the first run builds it)
+test-kit: toolchains ## prove the telemetry kit with a real Collector (needs Go; the first run builds it)
 	$(BIN)/python -m pytest -m kit tests/kit $(TESTS)
 
 check: format lint types test ## format, lint, types and tests
