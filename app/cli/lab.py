@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     lab = typer.Typer(help="A sample shop that sends traces, its visitors, and attacks on it.", no_args_is_help=True)
     lab.command()(run)
     lab.command()(attack)
+    lab.command()(fault)
     lab.command("list")(list_attacks)
     app.add_typer(lab, name="lab")
 
@@ -38,16 +39,22 @@ def run(
     seed: Seed = 7,
     visits_per_minute: Annotated[float, typer.Option(min=0.1, max=600.0, help="Ordinary visits.")] = 8.0,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="SQLite even where PostgreSQL is installed.")] = False,
+    without_sdk: Annotated[
+        list[str] | None, typer.Option(help="A service that nobody has instrumented; may be given more than once.")
+    ] = None,
     data: Data = DATA,
 ) -> None:
     """Start the shop and let ordinary visitors come until Ctrl-C."""
     import asyncio
     import signal
 
-    from app.errors import Conflict
+    from app.errors import Conflict, InvalidInput
     from app.lab import fleet, stage, traffic, truth, world
+    from app.lab.config import SERVICES
     from app.lab.processes import ChildFailed, Family, port_taken
 
+    if unknown := set(without_sdk or ()) - set(SERVICES):
+        raise InvalidInput(f"No service of the shop is called {min(unknown)}. They are: {', '.join(SERVICES)}.")
     if port and port_taken(port):
         raise Conflict(f"Port {port} is taken. Choose another with --port.")
     # Also where a shell started it in the background, which ignores Ctrl-C on behalf of its children.
@@ -56,7 +63,9 @@ def run(
     family = Family(data / "logs")
     started = None
     try:
-        started = fleet.start(family, data, otlp_url=otlp.rstrip("/"), seed=seed, gateway_port=port, sqlite=sqlite)
+        started = fleet.start(
+            family, data, otlp_url=otlp.rstrip("/"), seed=seed, gateway_port=port, sqlite=sqlite, without_sdk=without_sdk or ()
+        )
         shop, people = started.shop, world.make(seed)
         typer.echo(f"The shop is at {shop.gateway}, its spans go to {otlp}.")
         typer.echo(f"Its rows are guarded by {started.guard}.")
@@ -113,3 +122,25 @@ def attack(
     typer.echo(
         f"{len(journal.requests)} requests, {unexpected} of them answered otherwise than configured. Ground truth: {target}"
     )
+
+
+def fault(
+    service: Annotated[str, typer.Argument(help="A service of the shop.")],
+    what: Annotated[
+        str, typer.Argument(help="Such as strip_context, careless or clock_off_s=-4; none mends it. See docs/lab.md.")
+    ],
+    data: Data = DATA,
+) -> None:
+    """Break something in a service of the running shop, or mend it."""
+    import asyncio
+
+    from app.lab import faults, fleet, stage
+
+    shop, faulty = fleet.find(data), faults.parse(what)
+
+    async def act() -> None:
+        async with stage.client() as via:
+            await faults.put(via, shop, service, faulty)
+
+    asyncio.run(act())
+    typer.echo(f"{service}: {what}." if what != faults.NONE else f"{service} is mended.")

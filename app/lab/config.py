@@ -17,8 +17,9 @@ SERVICES = (GATEWAY, IDENTITY, ORDERS, POLICY, BILLING)
 class ServiceConfig(msgspec.Struct, frozen=True):
     """One service's name, place, neighbours and keys.
 
-    peers:    service name to base URL.
-    database: `postgresql://...` of this service's own role, `sqlite:///FILE`, or "" for none.
+    peers:        service name to base URL.
+    database:     `postgresql://...` of this service's own role, `sqlite:///FILE`, or "" for none.
+    instrumented: False where nobody has given it the SDK: it writes no spans and passes no trace context on.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ServiceConfig(msgspec.Struct, frozen=True):
     pseudonym_key: str
     database: str = ""
     host: str = "127.0.0.1"
+    instrumented: bool = True
 
     def encode(self) -> str:
         return msgspec.json.encode(self).decode()

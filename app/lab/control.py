@@ -24,7 +24,7 @@ HANG_S = 8.0
 Act = Callable[[Request], Awaitable[Response]]
 
 
-class Faults(msgspec.Struct):
+class Faults(msgspec.Struct, forbid_unknown_fields=True):
     """What is wrong with a service at the moment.
 
     hang:          it accepts requests and does not answer in time.
@@ -32,6 +32,8 @@ class Faults(msgspec.Struct):
     strip_context: the hop in front of it drops the trace headers.
     fail_open:     orders goes on where the policy service does not answer.
     ignore_policy: orders notes a policy denial and goes on.
+    careless:      debugging was left on: edge-gateway writes tokens onto its spans, identity e-mail addresses.
+    clock_off_s:   its clock is ahead by so many seconds, and so is every span it writes.
     """
 
     hang: bool = False
@@ -39,6 +41,8 @@ class Faults(msgspec.Struct):
     strip_context: bool = False
     fail_open: bool = False
     ignore_policy: bool = False
+    careless: bool = False
+    clock_off_s: float = 0.0
 
 
 class Controlled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import httpx2 as httpx
@@ -74,8 +75,13 @@ class Fleet:
             self._store.server.remove()
 
 
-def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway_port: int = 0, sqlite: bool = False) -> Fleet:
+def start(
+    family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway_port: int = 0, sqlite: bool = False,
+    without_sdk: Collection[str] = (),
+) -> Fleet:  # fmt: skip
     """Start the shop. `sqlite` takes the stand-in even where PostgreSQL is installed.
+
+    without_sdk: services that nobody has instrumented.
 
     Errors: ChildFailed names what did not start and its log.
     """
@@ -93,6 +99,7 @@ def start(family: Family, folder: Path, *, otlp_url: str, seed: int = 7, gateway
         config = ServiceConfig(
             name=name, port=ports[name], otlp_url=otlp_url, peers={peer: urls[peer] for peer in CALLS.get(name, ())},
             signing_key=signing_key, control_key=control_key, pseudonym_key=pseudonym_key, database=database,
+            instrumented=name not in without_sdk,
         )  # fmt: skip
         family.start(name, [sys.executable, "-m", "app.lab.services"], env={VARIABLE: config.encode()})
 

@@ -12,6 +12,7 @@ import msgspec
 from app.lab.config import IDENTITY
 from app.lab.control import Faults
 from app.lab.control_client import ask
+from app.lab.faults import put
 from app.lab.fleet import Shop
 from app.lab.pace import Pace
 from app.lab.truth import Entities
@@ -65,11 +66,11 @@ class Scene:
     @asynccontextmanager
     async def fault(self, service: str, faults: Faults) -> AsyncIterator[None]:
         """A service is misconfigured or broken in this way until the block ends."""
-        await ask(self._client, self.shop, service, "/lab/faults", msgspec.json.encode(faults), method="PUT")
+        await put(self._client, self.shop, service, faults)
         try:
             yield
         finally:
-            await ask(self._client, self.shop, service, "/lab/faults", msgspec.json.encode(Faults()), method="PUT")
+            await put(self._client, self.shop, service, Faults())
 
     async def unlock_everyone(self) -> None:
         """So that an attack that is run again meets the accounts as its truth says."""

@@ -14,13 +14,15 @@ from opentelemetry.instrumentation.propagators import TraceResponsePropagator, s
 from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import __version__
 from app.lab.config import BILLING, ORDERS, POLICY, ServiceConfig
+from app.lab.control import Faults
 from app.lab.headers import RESPONSE_HEADER
+from app.times import SECOND
 
 # One shop, several generations of instrumentation, as in a grown system: orders still writes the names from before the
 # HTTP conventions were settled; policy and billing use FastAPI's own telemetry instead of the contributed package.
@@ -52,10 +54,33 @@ class Redirectable(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
+class OwnClock(BatchSpanProcessor):
+    """Sends spans as the service's own clock dates them, which may be wrong."""
+
+    def __init__(self, exporter: SpanExporter, faults: Faults) -> None:
+        super().__init__(exporter, max_queue_size=16_384, schedule_delay_millis=1000)
+        self._faults = faults
+
+    def on_end(self, span: ReadableSpan) -> None:
+        off_ns = round(self._faults.clock_off_s * SECOND)
+        super().on_end(shifted(span, off_ns) if off_ns else span)
+
+
+def shifted(span: ReadableSpan, off_ns: int) -> ReadableSpan:
+    """The same span, dated by a clock that is ahead by `off_ns`."""
+    return ReadableSpan(
+        span.name, context=span.context, parent=span.parent, resource=span.resource, attributes=span.attributes,
+        events=[Event(event.name, event.attributes, event.timestamp + off_ns) for event in span.events],
+        links=span.links, kind=span.kind, status=span.status, instrumentation_scope=span.instrumentation_scope,
+        start_time=None if span.start_time is None else span.start_time + off_ns,
+        end_time=None if span.end_time is None else span.end_time + off_ns,
+    )  # fmt: skip
+
+
 class Telemetry:
     """One service's tracing: sends spans to `config.otlp_url` until `send_to` names another place."""
 
-    def __init__(self, config: ServiceConfig) -> None:
+    def __init__(self, config: ServiceConfig, faults: Faults) -> None:
         # Read once by the instrumentations, so it has to stand before any of them starts.
         os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "" if config.name in OLD_HTTP_NAMES else "http,database"
         attributes: dict[str, str | int] = {
@@ -70,7 +95,9 @@ class Telemetry:
             attributes["lab.store"] = config.store_description
         self._exporter = Redirectable(config.otlp_url)
         self._provider = TracerProvider(resource=Resource.create(attributes))
-        self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_queue_size=16_384, schedule_delay_millis=1000))
+        self._provider.add_span_processor(OwnClock(self._exporter, faults))
+        if not config.instrumented:
+            return
         trace.set_tracer_provider(self._provider)
         set_global_response_propagator(TraceResponsePropagator())
         self._peers = {_authority(url): name for name, url in config.peers.items()}

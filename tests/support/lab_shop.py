@@ -76,7 +76,7 @@ def traces_of(spans: Sequence[Span]) -> dict[str, Trace]:
 
 
 @contextmanager
-def open_shop(folder: Path, *, sqlite: bool = False) -> Iterator[Shop]:
+def open_shop(folder: Path, *, sqlite: bool = False, without_sdk: Sequence[str] = ()) -> Iterator[Shop]:
     """The shop with all its processes. PostgreSQL is expected where CI says that nothing may be missing."""
     if not sqlite and postgres.binaries() is None:
         reason = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
@@ -88,7 +88,7 @@ def open_shop(folder: Path, *, sqlite: bool = False) -> Iterator[Shop]:
     family = Family(folder / "logs")
     started = None
     try:
-        started = fleet.start(family, folder / "shop", otlp_url=recorder.url, seed=SEED, sqlite=sqlite)
+        started = fleet.start(family, folder / "shop", otlp_url=recorder.url, seed=SEED, sqlite=sqlite, without_sdk=without_sdk)
         yield Shop(started, recorder, folder)
     finally:
         family.stop()

@@ -33,10 +33,11 @@ class Target(msgspec.Struct, frozen=True):
 
 def serve(config: configs.ServiceConfig) -> None:
     # Before the app is made: the instrumentations read their environment once, and tracers bind to the provider.
-    telemetry = Telemetry(config)
     faults = Faults()
+    telemetry = Telemetry(config, faults)
     app, acts = CREATE[config.name](config, faults)
-    instrument(app, config.name)
+    if config.instrumented:
+        instrument(app, config.name)
     served = Controlled(app, faults, config.control_key, {**acts, **_telemetry_acts(telemetry)})
     server = uvicorn.Server(
         uvicorn.Config(

@@ -121,6 +121,8 @@ def create(config: ServiceConfig, faults: Faults) -> tuple[fastapi.FastAPI, dict
             "user.hash": user_hash(given.login, config.pseudonym_key),
             "user_agent.original": request.headers.get("user-agent", "")[:200],
         }  # fmt: skip
+        if faults.careless:
+            attributes["user.email"] = f"{given.login}@shop.example"
         with check(tracer, "auth.login", attributes) as opened:
             account = directory.find(given.login)
             if account is not None:
