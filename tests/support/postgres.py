@@ -1,5 +1,7 @@
 """A real PostgreSQL for tests: Debian's server on a socket of its own, started once, with a fresh database for each test.
 
+For programs that cannot use a socket it also listens on a port, where it asks for passwords.
+
 The server refuses to run as root, so as root it is started as the user `postgres` that Debian's package made.
 """
 
@@ -24,14 +26,18 @@ _numbers = itertools.count(1)
 class Postgres:
     """A running server, reached through a Unix socket in its own folder."""
 
-    def __init__(self, folder: Path, user: str) -> None:
+    def __init__(self, folder: Path, user: str, port: int) -> None:
         self.folder = folder
         self.user = user
+        self.port = port
+
+    def create(self, name: str) -> None:
+        self._sql(f'CREATE DATABASE "{name}"')
 
     def fresh_url(self) -> str:
         """The settings URL of a new, empty database."""
         name = f"clew_{os.getpid()}_{next(_numbers)}"
-        self._sql(f'CREATE DATABASE "{name}"')
+        self.create(name)
         return f"postgresql://{self.user}@/{name}?host={self.folder}"
 
     def copy_url(self, url: str) -> str:
@@ -44,13 +50,15 @@ class Postgres:
     def _sql(self, statement: str) -> None:
         import psycopg
 
-        with psycopg.connect(f"host={self.folder} user={self.user} dbname=postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"host={self.folder} port={self.port} user={self.user} dbname=postgres", autocommit=True
+        ) as connection:
             connection.execute(statement)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Postgres]:
-    """Start a server; skips the test where Debian's package is missing."""
+def running(*, port: int | None = None) -> Iterator[Postgres]:
+    """Start a server, also on this port of the loopback address; skips the test where Debian's package is missing."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(found[-1]) if found else parts.require("initdb", "postgresql")
     bin_ = Path(initdb).parent
@@ -68,11 +76,13 @@ def running() -> Iterator[Postgres]:
         assert done.returncode == 0, done.stderr + done.stdout
 
     try:
-        run(initdb, "-D", str(data), "-U", user, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
+        run(initdb, "-D", str(data), "-U", user, "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync",
+            "--encoding=UTF8", "--locale=C.UTF-8")  # fmt: skip
+        listen = f"-c listen_addresses=127.0.0.1 -p {port}" if port else "-c listen_addresses="
+        options = f"{listen} -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
         run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
         try:
-            yield Postgres(folder, user)
+            yield Postgres(folder, user, port or 5432)
         finally:
             run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
     finally:

@@ -28,13 +28,17 @@ def free_port() -> int:
 class RealPart:
     """A program that serves HTTP: started, ready, and stopped at the end of the `with` block.
 
-    `stop` and `start` again restart it on the same port and data. It is ready when `ready` answers 200.
+    `stop` and `start` again restart it on the same port and data. It is ready when `ready` answers 200, and works in
+    `folder`, else where its log is.
     """
 
     def __init__(
-        self, command: Sequence[str], port: int, log: Path, *, ready: str = "/-/ready", env: Mapping[str, str] | None = None
-    ) -> None:
+        self, command: Sequence[str], port: int, log: Path, *, ready: str = "/-/ready", env: Mapping[str, str] | None = None,
+        folder: Path | None = None, start_s: float = START_S,
+    ) -> None:  # fmt: skip
         self._command = list(command)
+        self._folder = folder or log.parent
+        self._start_s = start_s
         self._ready = ready
         self._env = dict(env) if env is not None else None
         self._log = log
@@ -44,8 +48,8 @@ class RealPart:
 
     def start(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._log.parent, env=self._env)
-        until = time.monotonic() + START_S
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder, env=self._env)
+        until = time.monotonic() + self._start_s
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 break
