@@ -1,18 +1,21 @@
 """Settings: read once from the environment (and a TOML file named by CLEW_CONFIG), handed on, never global.
 
 Every field is set by an environment variable: the class's prefix plus the field's name, nested with a double underscore
-(`CLEW_TEMPO__URL`). docs/configuration.md lists them all; a test holds the two together.
+(`CLEW_TEMPO__URL`). docs/configuration.md lists them all; a test holds the two together. A secret may stand in a file that
+the variable with `_FILE` behind its name gives, as container platforms hand secrets over.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -107,6 +110,7 @@ class DatabaseSettings(_Section):
     url: str = Field(
         "sqlite:///clew.db", description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME (needs clew[postgres])."
     )
+    password: SecretStr = Field(SecretStr(""), description="Password of the PostgreSQL user, where the URL holds none.")
     migrate_on_start: bool | None = Field(
         None, description="Run migrations when the server starts. Unset: yes for SQLite, no for PostgreSQL (clew db upgrade)."
     )
@@ -179,12 +183,46 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         config = os.environ.get("CLEW_CONFIG")
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
         if config:
             if not Path(config).is_file():
                 raise FileNotFoundError(f"CLEW_CONFIG names {config}, which is not a file")
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
         return tuple(sources)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, with the secrets that `CLEW_..._FILE` names read from their files.
+
+    Errors: ValueError names the variable whose file cannot be read, or that is given both ways; never a secret.
+    """
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        found = dict(super()._load_env_vars())
+        for name in _secrets(self.settings_cls):
+            file = found.pop(f"{name}_file", None)
+            if not file:
+                continue
+            if found.get(name):
+                raise ValueError(f"{name.upper()} is given both by itself and by {name.upper()}_FILE")
+            try:
+                # Editors and `echo` end a file with a newline that is no part of the secret.
+                found[name] = Path(file).read_text().rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "not text"
+                raise ValueError(f"{name.upper()}_FILE names a file that cannot be read: {why}") from None
+        return found
+
+
+def _secrets(settings: type[BaseSettings]) -> list[str]:
+    """The environment variables, in lower case, whose values are secret."""
+    return [
+        f"clew_{section}__{name}"
+        for section, field in settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        for name, inner in field.annotation.model_fields.items()
+        if inner.annotation is SecretStr
+    ]
 
 
 def load(**given: Any) -> Settings:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app import paths
-from app.db.session import driver_url, sqlite_engine
+from app.db.session import connection_url, driver_url, sqlite_engine
 from app.errors import AppError
 from app.settings import DatabaseSettings
 
@@ -141,7 +141,7 @@ async def _opened(settings: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 
 def _engine(settings: DatabaseSettings) -> AsyncEngine:
-    url = driver_url(settings.url)
+    url = connection_url(settings)
     if url.get_backend_name() == "sqlite":
         # SQLite alters a table by rebuilding it; with foreign keys on, dropping the old one would delete its children.
         return sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1, foreign_keys=False)

@@ -32,7 +32,7 @@ class Database:
     """The engines of one process: open once, close at the end."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        self.url = driver_url(settings.url)
+        self.url = connection_url(settings)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._writer = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", connections=1)
@@ -66,6 +66,16 @@ class Database:
         await self._reader.dispose()
         if self._writer is not self._reader:
             await self._writer.dispose()
+
+
+def connection_url(settings: DatabaseSettings) -> URL:
+    """The settings' URL with the driver Clew uses, and the password that is kept apart from it.
+
+    Errors: as driver_url.
+    """
+    url = driver_url(settings.url)
+    secret = settings.password.get_secret_value()
+    return url.set(password=secret) if secret and url.password is None and url.get_backend_name() != "sqlite" else url
 
 
 def driver_url(text: str) -> URL:

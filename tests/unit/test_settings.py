@@ -79,3 +79,31 @@ def test_a_misspelt_variable_is_an_error(variable, monkeypatch):
 def test_secrets_do_not_show_when_settings_are_printed():
     settings = load(tempo={"url": "http://t", "password": "hunter2", "bearer_token": "tok", "headers": {"X-Key": "deep"}})
     assert not {word for word in ("hunter2", "tok'", "deep") if word in repr(settings)}
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("from the file\n")
+    monkeypatch.setenv("CLEW_ALERTMANAGER__WEBHOOK_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("CLEW_ALERTMANAGER__URL", "http://alertmanager:9093")
+    settings = load().alertmanager
+    assert (settings.webhook_token.get_secret_value(), settings.url) == ("from the file", "http://alertmanager:9093")
+
+
+def test_a_secret_given_both_ways_is_an_error_without_the_secret(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("from the file")
+    monkeypatch.setenv("CLEW_TEMPO__PASSWORD_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("CLEW_TEMPO__PASSWORD", "hunter2")
+    with pytest.raises(ValueError, match=r"^CLEW_TEMPO__PASSWORD is given both by itself and by CLEW_TEMPO__PASSWORD_FILE$"):
+        load()
+
+
+def test_a_secrets_file_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEW_DATABASE__PASSWORD_FILE", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match=r"CLEW_DATABASE__PASSWORD_FILE names a file that cannot be read: No such file"):
+        load()
+
+
+def test_what_is_no_secret_has_no_file(monkeypatch):
+    monkeypatch.setenv("CLEW_TEMPO__URL_FILE", "/run/secrets/url")
+    with pytest.raises(ValidationError):
+        load()

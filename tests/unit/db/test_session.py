@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.db.session import Database, driver_url
+from app.db.session import Database, connection_url, driver_url
 from app.errors import InvalidInput
 from app.settings import DatabaseSettings
 
@@ -120,3 +120,16 @@ def test_a_wrong_url_is_said_without_repeating_its_password(url, words):
 def test_a_folder_that_does_not_exist_is_a_sentence(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be opened: No such file"):
         Database(DatabaseSettings(url=f"sqlite:///{tmp_path}/missing/clew.db"))
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://clew@h/n", "apart"),
+        ("postgresql://clew:within@h/n", "within"),
+        ("sqlite:///clew.db", None),
+    ],
+)
+def test_a_password_kept_apart_is_used_where_the_url_has_none(url, password):
+    settings = DatabaseSettings.model_validate({"url": url, "password": "apart"})
+    assert connection_url(settings).password == password
