@@ -102,8 +102,13 @@ class _Version(msgspec.Struct):
     revision: str = ""
 
 
+class _Config(msgspec.Struct):
+    original: str = ""
+
+
 class _ServerStatus(msgspec.Struct, rename="camel"):
     version_info: _Version | None = None
+    config: _Config | None = None
 
 
 class AlertmanagerClient(SourceClient[AlertmanagerSettings]):
@@ -130,6 +135,11 @@ class AlertmanagerClient(SourceClient[AlertmanagerSettings]):
         status = await self.http.read_json("/api/v2/status", (), _ServerStatus, operation="status")
         version = status.version_info or _Version()
         return BuildInfo("Alertmanager", version.version, version.revision)
+
+    async def configuration(self) -> str:
+        """Its configuration as loaded; Alertmanager itself leaves the secrets out."""
+        status = await self.http.read_json("/api/v2/status", (), _ServerStatus, operation="status")
+        return status.config.original if status.config else ""
 
     async def ready(self) -> bool:
         answer = await self.http.probe("/-/ready", operation="readiness")

@@ -14,7 +14,10 @@ ERROR_BYTES = 16_384  # enough of an error page to quote from
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One answer, whole and decompressed. `url` has no credentials; `media_type` is lower-case, without parameters."""
+    """One answer, whole and decompressed. `url` has no credentials; `media_type` is lower-case, without parameters.
+
+    date_ns: the source's own clock when it answered, to the second; None where it does not tell.
+    """
 
     status: int
     media_type: str
@@ -22,6 +25,7 @@ class Answer(msgspec.Struct, frozen=True):
     url: str
     received_ns: UnixNanos
     retry_after_s: float | None = None
+    date_ns: UnixNanos | None = None
 
     @property
     def text(self) -> str:
@@ -80,10 +84,13 @@ def retry_after(value: str, now: UnixNanos) -> float | None:
     value = value.strip()[:40]
     if value.isdecimal() and value.isascii():
         return float(value)
-    if not value:
-        return None
+    moment = http_date(value)
+    return None if moment is None else max(0.0, (moment - now) / SECOND)
+
+
+def http_date(value: str) -> UnixNanos | None:
+    """The instant of an HTTP date; None for what is none."""
     try:
-        moment = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (from_datetime(moment) - now) / SECOND)
+        return from_datetime(email.utils.parsedate_to_datetime(value.strip()[:40])) if value else None
     except (ValueError, OverflowError):
         return None

@@ -23,7 +23,7 @@ from app import __version__
 from app.errors import InvalidInput, SourceError, SourceRefused, SourceUnavailable, SourceUnreadable
 from app.settings import SourceSettings
 from app.sources import faults
-from app.sources.answer import ERROR_BYTES, Answer, Refusal, general_refusal, no_reading, retry_after, type_problem
+from app.sources.answer import ERROR_BYTES, Answer, Refusal, general_refusal, http_date, no_reading, retry_after, type_problem
 from app.sources.breaker import Breaker, Health
 from app.sources.credentials import Credentials, tls_context
 from app.sources.dial import GuardedTransport
@@ -339,6 +339,7 @@ class SourceHttp:
             url=str(response.request.url),
             received_ns=self._clock(),
             retry_after_s=retry_after(response.headers.get("Retry-After", ""), self._clock()),
+            date_ns=http_date(response.headers.get("Date", "")),
         )
 
     def _refuse(self, answer: Answer, operation: str) -> NoReturn:

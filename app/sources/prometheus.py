@@ -14,7 +14,18 @@ from app.settings import PrometheusSettings
 from app.sources import history, prometheus_wire, promql
 from app.sources.answer import Answer, Clean
 from app.sources.client import SourceClient
-from app.sources.prometheus_wire import Alerts, Build, Envelope, ErrorEnvelope, ExemplarSeries, Groups, QueryData, Targets
+from app.sources.prometheus_wire import (
+    Alertmanagers,
+    Alerts,
+    Build,
+    Envelope,
+    ErrorEnvelope,
+    ExemplarSeries,
+    Groups,
+    QueryData,
+    RuntimeInfo,
+    Targets,
+)
 from app.sources.values import (
     AlertHistory,
     BuildInfo,
@@ -209,7 +220,17 @@ class PrometheusClient(SourceClient[PrometheusSettings]):
         envelope = await self._ask("targets", {"state": "active"}, Envelope[Targets], "targets", post=False)
         return self._convert(Targets.as_targets, envelope.data, "targets")
 
+    async def alertmanagers(self) -> tuple[str, ...]:
+        """Addresses to which alerts are sent. Mimir says that in another way and refuses."""
+        envelope = await self._ask("alertmanagers", {}, Envelope[Alertmanagers], "alertmanagers", post=False)
+        return tuple(one.url for one in envelope.data.active_alertmanagers or ())
+
     # ------------------------------------------------------------------------------------------------------- status
+
+    async def retention(self) -> str:
+        """How long or how much it keeps, in its own words: `15d`, `15d or 50GiB`; "" where it does not say."""
+        envelope = await self._ask("status/runtimeinfo", {}, Envelope[RuntimeInfo], "runtime information", post=False)
+        return envelope.data.storage_retention[:60]
 
     async def build_info(self) -> BuildInfo:
         build = (await self._ask("status/buildinfo", {}, Envelope[Build], "build info")).data

@@ -269,6 +269,18 @@ class Targets(msgspec.Struct, rename="camel"):
         )
 
 
+class _Receiver(msgspec.Struct):
+    url: str = ""
+
+
+class Alertmanagers(msgspec.Struct, rename="camel"):
+    active_alertmanagers: list[_Receiver] | None = None
+
+
+class RuntimeInfo(msgspec.Struct, rename="camel"):
+    storage_retention: str = ""
+
+
 def _scrape_time(text: str) -> UnixNanos:
     return UnixNanos(max(0, parse_iso(text))) if text else UnixNanos(0)
 

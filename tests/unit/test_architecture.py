@@ -17,6 +17,7 @@ ROWS = [
     {"security"},
     {"investigation"},
     {"cases"},
+    {"doctor"},
     {"web"},
     {"main"},
     {"cli"},

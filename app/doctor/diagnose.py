@@ -1,0 +1,80 @@
+"""From the facts to the report: every check in turn, the findings in order, and the score with how it is made up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.doctor.checks import CHECKS, Check
+from app.doctor.facts import Facts
+from app.doctor.finding import SEVERITIES, Area, Finding, Severity, Unknown
+from app.doctor.report import CheckResult, Report, Score, ScorePart, State
+from app.times import UnixNanos
+
+# What is left of a check's points beside its worst finding. A note costs nothing.
+_LEFT = {Severity.BROKEN: 0.0, Severity.HARMFUL: 0.4, Severity.WEAK: 0.8, Severity.NOTE: 1.0}
+
+
+def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Sequence[Check] = CHECKS) -> Report:
+    """The report on what was measured."""
+    scale = 100 / sum(check.points for check in checks)
+    found: list[Finding] = []
+    results: list[CheckResult] = []
+    for check in checks:
+        said = list(check.look(check.id, facts))
+        findings = [one for one in said if isinstance(one, Finding)]
+        unknown = next((one for one in said if isinstance(one, Unknown)), None)
+        results.append(_result(check, findings, unknown, check.points * scale))
+        found += findings
+    order = list(Area)
+    found.sort(key=lambda one: (SEVERITIES.index(one.severity), order.index(one.area), one.check, one.subject))
+    return Report(
+        start_ns=facts.start_ns,
+        end_ns=facts.end_ns,
+        checked_ns=checked_ns,
+        took_ms=took_ms,
+        score=score(results),
+        sample=facts.sample,
+        connections=facts.connections,
+        findings=tuple(found),
+        checks=tuple(results),
+        services=(),
+    )
+
+
+def _result(check: Check, findings: Sequence[Finding], unknown: Unknown | None, of: float) -> CheckResult:
+    """A check that could be made in part and found something has found something; what it could not see is said."""
+    why = unknown.why if unknown is not None else ""
+    if findings:
+        left = min(_LEFT[one.severity] for one in findings)
+        return CheckResult(check.id, check.area, check.asks, State.FOUND, why, round(left * of, 2), round(of, 2))
+    if unknown is not None:
+        return CheckResult(check.id, check.area, check.asks, State.UNKNOWN, why, 0.0, round(of, 2))
+    return CheckResult(check.id, check.area, check.asks, State.FINE, "", round(of, 2), round(of, 2))
+
+
+def score(results: Sequence[CheckResult]) -> Score:
+    """Points of all checks. What could not be checked earns none, and is told apart from what is wrong."""
+    parts = tuple(_part(area, [one for one in results if one.area is area]) for area in Area)
+    parts = tuple(part for part in parts if part.of)
+    value = round(sum(part.points for part in parts))
+    unchecked = round(sum(part.unchecked for part in parts))
+    sentence = f"{value} of 100 points"
+    sentence += f"; {unchecked} could not be checked." if unchecked else "."
+    return Score(value, unchecked, parts, sentence)
+
+
+def _part(area: Area, results: Sequence[CheckResult]) -> ScorePart:
+    unknown = [one for one in results if one.state is State.UNKNOWN]
+    lost = [one for one in results if one.state is State.FOUND and one.points < one.of]
+    words = []
+    if lost:
+        words.append(f"{len(lost)} of {len(results)} checks found something")
+    if unknown:
+        words.append(f"{len(unknown)} could not be made")
+    return ScorePart(
+        area,
+        points=round(sum(one.points for one in results), 1),
+        of=round(sum(one.of for one in results), 1),
+        unchecked=round(sum(one.of for one in unknown), 1),
+        why=(", ".join(words) or "all is fine") + ".",
+    )

@@ -1,0 +1,81 @@
+"""What the doctor finds: one thing that makes Clew's verdicts or alerts less true, how bad it is, and what mends it."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+MOST_EVIDENCE = 5
+
+
+class Area(enum.StrEnum):
+    """What a check looks at, in the order in which to mend: nothing below is known while something above is broken."""
+
+    CONNECTION = "connection"
+    PIPELINE = "pipeline"
+    SAMPLING = "sampling"
+    COVERAGE = "coverage"
+    CARDINALITY = "cardinality"
+    PRIVACY = "privacy"
+    RETENTION = "retention"
+
+
+class Severity(enum.StrEnum):
+    """How bad, worst first.
+
+    broken:  what Clew shows now is wrong or empty because of it: an attack could pass unseen
+    harmful: verdicts, counts or evidence are lost for some requests, or secrets are stored
+    weak:    verdicts are right but less sure or less useful than they could be
+    note:    worth knowing; nothing has to be done
+    """
+
+    BROKEN = "broken"
+    HARMFUL = "harmful"
+    WEAK = "weak"
+    NOTE = "note"
+
+
+SEVERITIES = tuple(Severity)
+
+Language = Literal["", "yaml", "toml", "shell", "python", "promql", "traceql"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing found.
+
+    check:    stable id of the check, such as "coverage.propagation_in"
+    subject:  the service, source, metric or attribute it is about
+    title:    one plain sentence
+    detail:   what it does to verdicts, and what it was read from; telemetry in it is capped, secrets are never in it
+    measured: a number with its unit, such as "38 of 120 traces"
+    evidence: ids of traces that show it, at most five
+    remedy:   what to do, one sentence; `paste` are configuration lines for it, "" where there are none
+    docs:     where docs/ explain it, such as "doctor.md#coverage-propagation_in"
+    """
+
+    check: str
+    area: Area
+    severity: Severity
+    subject: str
+    title: str
+    detail: str = ""
+    measured: str = ""
+    evidence: tuple[str, ...] = ()
+    remedy: str = ""
+    paste: str = ""
+    paste_language: Language = ""
+    docs: str = ""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A check that could not be made, and why: a sentence. Never to be read as "fine"."""
+
+    check: str
+    why: str
+
+
+def anchor(check: str) -> str:
+    """Where the documentation explains a check."""
+    return f"doctor.md#{check.replace('.', '-')}"
