@@ -14,6 +14,7 @@ from app.errors import AppError
 from app.lab import config as configs
 from app.lab.control import Act, Controlled, Faults
 from app.lab.services import billing, edge_gateway, identity, orders, policy
+from app.lab.services.answered import Answered
 from app.lab.telemetry import Telemetry, instrument
 
 CREATE = {
@@ -38,7 +39,7 @@ def serve(config: configs.ServiceConfig) -> None:
     app, acts = CREATE[config.name](config, faults)
     if config.instrumented:
         instrument(app, config.name)
-    served = Controlled(app, faults, config.control_key, {**acts, **_telemetry_acts(telemetry)})
+    served = Controlled(Answered(app), faults, config.control_key, {**acts, **_telemetry_acts(telemetry)})
     server = uvicorn.Server(
         uvicorn.Config(
             served,
