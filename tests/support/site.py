@@ -7,6 +7,7 @@ async with site.open(tmp_path) as here:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import shutil
@@ -113,7 +114,9 @@ def _migrated() -> Path:
     import asyncio
     import threading
 
-    file = Path(tempfile.mkdtemp(prefix="clew-site-")) / "clew.db"
+    folder = tempfile.TemporaryDirectory(prefix="clew-site-")
+    atexit.register(folder.cleanup)
+    file = Path(folder.name) / "clew.db"
     settings = load(database={"url": f"sqlite:///{file}"}).database
     # In a thread with its own loop: the caller's is running.
     thread = threading.Thread(target=lambda: asyncio.run(migrate.upgrade(settings)))
