@@ -28,7 +28,7 @@ from support.real_parts import RealPart, free_port
 from app.investigation.judging import judge_of
 from app.settings import AnalysisSettings
 from app.traces.build import build as build_trace
-from app.traces.model import Trace
+from app.traces.model import Span, Trace
 from app.traces.otlp import decode
 
 ROOT = Path(__file__).parents[2]
@@ -89,11 +89,11 @@ def built(language: str, prepare: Callable[[Path], Program]) -> Program:
     made = CACHE / f"{language}-{digest.hexdigest()[:12]}"
     noted = made / ".built.json"
     if noted.exists():
-        return msgspec.json.decode(noted.read_bytes(), type=Program)
+        return msgspec.json.decode(noted.read_bytes(), type=Program, dec_hook=lambda kind, value: kind(value))
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "target"))
     program = prepare(made)
-    noted.write_bytes(msgspec.json.encode(program))
+    noted.write_bytes(msgspec.json.encode(program, enc_hook=str))
     return program
 
 
@@ -107,10 +107,14 @@ def run(*command: str | Path, folder: Path, **environment: str) -> None:
 
 
 def python(made: Path) -> Program:
-    """An environment of its own, with what requirements.txt pins."""
-    venv.create(made / ".venv", with_pip=True)
-    own = made / ".venv" / "bin" / "python"
-    run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt", folder=made)
+    """In an environment with what requirements.txt pins, made once for each state of that."""
+    wanted = made / "requirements.txt"
+    home = CACHE / f"python-environment-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
+    own = home / "bin" / "python"
+    if not (home / ".whole").exists():
+        venv.create(home, with_pip=True, clear=True)
+        run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted, folder=made)
+        (home / ".whole").touch()
     return Program((str(own), "shop.py"), made)
 
 
@@ -123,8 +127,14 @@ def go(made: Path) -> Program:
     return Program((str(made / "shop"),), made)
 
 
+def node(made: Path) -> Program:
+    program, npm = require("node", "nodejs; this needs Node 20.6 or newer"), require("npm", "npm")
+    run(npm, "ci", "--no-audit", "--no-fund", folder=made, npm_config_cache=str(CACHE / "npm"))
+    return Program((program, "server.js"), made)
+
+
 # How each language's program is built; the keys are the folders in examples/.
-LANGUAGES: dict[str, Callable[[Path], Program]] = {"python": python, "go": go}
+LANGUAGES: dict[str, Callable[[Path], Program]] = {"python": python, "go": go, "node": node}
 
 
 def start(program: Program, log: Path, backend: EmbeddedBackend, **environment: str) -> RealPart:
@@ -162,7 +172,7 @@ def traces_of(backend: EmbeddedBackend, calls: Mapping[str, Call], *, within_s: 
     until, since, before = time.monotonic() + within_s, time.monotonic(), -1
     while True:
         found = {name: _trace(backend, call.trace_id) for name, call in calls.items()}
-        now = sum(len(trace.spans) for trace in found.values() if trace)
+        now = sum(len(trace.nodes) for trace in found.values() if trace)
         if now != before:
             before, since = now, time.monotonic()
         missing = [name for name, trace in found.items() if trace is None]
@@ -180,9 +190,14 @@ def _trace(backend: EmbeddedBackend, trace_id: str) -> Trace | None:
 judge = judge_of(AnalysisSettings())
 
 
+def spans(trace: Trace) -> list[Span]:
+    """Parents before children."""
+    return [node.span for node in trace.nodes]
+
+
 def texts(trace: Trace) -> Iterator[str]:
     """Every name, attribute and event of a trace as text, to look for what must not be there."""
-    for span in trace.spans:
+    for span in spans(trace):
         yield span.name
         yield json.dumps({k: str(v) for k, v in span.attributes.items()})
         for event in span.events:
