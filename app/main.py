@@ -15,6 +15,8 @@ import app
 from app import paths
 from app.db import migrate
 from app.db.session import Database
+from app.doctor import gather
+from app.doctor.report import Report
 from app.investigation import labels
 from app.investigation.judging import judge_of
 from app.investigation.opened import OpenTraces
@@ -23,8 +25,10 @@ from app.investigation.service import Investigation
 from app.investigation.sources import Sources
 from app.security import proxies
 from app.settings import Settings
+from app.times import Nanos, UnixNanos, now_ns
 from app.web import errors, render
 from app.web.assets import Assets
+from app.web.checkups import Checkups, Examine
 from app.web.clients import Clients
 from app.web.deps import Access
 from app.web.middleware import BodyLimit, Context, Origin, Rescue
@@ -48,9 +52,11 @@ def create_app(settings: Settings) -> FastAPI:
         application.state.clients = Clients.of(settings)
         application.state.investigation = investigation(application)
         open_traces(application)
+        application.state.checkups = Checkups(doctor(application))
         try:
             yield
         finally:
+            await application.state.checkups.close()
             if application.state.searching is not None:
                 await application.state.searching.close()
             await application.state.investigation.close()
@@ -108,6 +114,19 @@ def investigation(application: FastAPI) -> Investigation:
     state = application.state
     most_judged = state.settings.analysis.traces_per_alert
     return Investigation(sources, state.database, state.judge, state.labels, most_judged=most_judged)
+
+
+def doctor(application: FastAPI) -> Examine:
+    """The doctor's look at a time that ends now, with this app's clients and rules."""
+
+    async def examine(length: Nanos) -> Report:
+        state, now = application.state, now_ns()
+        clients: Clients = state.clients
+        sources = Sources(clients.tempo, clients.prometheus, clients.alertmanager)
+        start = UnixNanos(now - length)
+        return await gather.examine(sources, state.judge, state.labels, start_ns=start, end_ns=now, now_ns=now)
+
+    return examine
 
 
 def open_traces(application: FastAPI) -> None:

@@ -16,6 +16,7 @@ from app.web.routes import (
     case_timeline,
     cases,
     contrast,
+    coverage,
     front,
     health,
     hooks,
@@ -38,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     traces.router,
     contrast.router,
     search.router,
+    coverage.router,
     case_add.router,  # before cases: its address looks like a case's
     cases.router,
     case_timeline.router,
@@ -48,6 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     traces.api,
     contrast.api,
     search.api,
+    coverage.api,
     api_cases.router,
 )
 
@@ -56,4 +59,5 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("Alerts", "/alerts"),
     ("Search", "/search"),
     ("Cases", "/cases"),
+    ("Coverage", "/coverage"),
 )
