@@ -185,8 +185,11 @@ class _Error(msgspec.Struct):
 
 
 def _refusal(answer: Answer, operation: str, clean: Clean) -> SourceError | None:
-    """Alertmanager's errors are a JSON string, or an object with a message where validation failed."""
-    if answer.status >= 500 or "json" not in answer.media_type:
+    """Alertmanager's errors are a JSON string, or an object with a message where validation failed.
+
+    401, 403, 404 and 429 are words of a gateway in front of it.
+    """
+    if answer.status not in (400, 422) or "json" not in answer.media_type:
         return None
     try:
         told = msgspec.json.decode(answer.body, type=str | _Error)

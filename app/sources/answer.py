@@ -11,6 +11,7 @@ from app.errors import SourceError, SourceRefused, SourceUnavailable
 from app.times import SECOND, UnixNanos, from_datetime
 
 ERROR_BYTES = 16_384  # enough of an error page to quote from
+NOWHERE = "{} does not know this address (404): the path prefix in its URL is missing or wrong."
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Answer(msgspec.Struct, frozen=True):
     url: str
     received_ns: UnixNanos
     retry_after_s: float | None = None
+    location: str = ""  # where a redirect leads
     date_ns: UnixNanos | None = None
 
     @property
@@ -44,8 +46,8 @@ def no_reading(answer: Answer, operation: str, clean: Clean) -> SourceError | No
     return None
 
 
-def general_refusal(source: str, answer: Answer, operation: str, clean: Clean) -> SourceError:
-    """What a status means whatever the API."""
+def general_refusal(source: str, answer: Answer, operation: str, clean: Clean, *, identified: bool = True) -> SourceError:
+    """What a status means whatever the API. identified: whether credentials were sent."""
     status, words = answer.status, clean(answer.text)
     if status == 429:
         wait = f" It asks to wait {answer.retry_after_s:.0f} s." if answer.retry_after_s else ""
@@ -55,10 +57,17 @@ def general_refusal(source: str, answer: Answer, operation: str, clean: Clean) -
         return SourceUnavailable(source, operation, f"{source} failed with status {status}.", detail=words)
     if "no org id" in words:
         sentence = f"{source} asks which tenant is meant: set its tenant in Clew's settings."
-    elif status in (401, 403):
-        sentence = f"{source} does not accept Clew's credentials ({status})."
+    elif status in (401, 403) and not identified:
+        sentence = f"{source} asks for credentials ({status}), and Clew's settings hold none for it."
+    elif status == 401:
+        why = "the user name is not this product's, or the token or password is wrong or has expired"
+        sentence = f"{source} does not accept Clew's credentials (401): {why}."
+    elif status == 403:
+        sentence = f"{source} does not let Clew read (403): its token or user lacks the right to."
     elif status == 404:
-        sentence = f"{source} does not know this address (404): its URL may lack a path prefix."
+        sentence = NOWHERE.format(source)
+    elif 300 <= status < 400 and answer.url.startswith("http://") and answer.location.startswith("https://"):
+        sentence = f"{source} wants its URL to begin with https:// ({status})."
     elif 300 <= status < 400:
         sentence = f"{source} sends Clew elsewhere ({status}), which Clew does not follow."
     else:

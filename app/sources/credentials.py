@@ -35,6 +35,8 @@ class Credentials:
         for name, value in headers.items():
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise InvalidInput(f"the value for its header {name[:40]!r} holds characters that a header cannot carry")
+        # A header of one's own making may be what a gateway knows its callers by; a certificate is.
+        self.identify = bool(token or settings.username or settings.headers or settings.client_cert_file)
         # Bytes, because a header is bytes: httpx would encode text as ASCII and fail on the rest.
         self.headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)

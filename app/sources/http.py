@@ -339,12 +339,14 @@ class SourceHttp:
             url=str(response.request.url),
             received_ns=self._clock(),
             retry_after_s=retry_after(response.headers.get("Retry-After", ""), self._clock()),
+            location=response.headers.get("Location", ""),
             date_ns=http_date(response.headers.get("Date", "")),
         )
 
     def _refuse(self, answer: Answer, operation: str) -> NoReturn:
         error = self._refusal(answer, operation, self.clean)
-        error = error or general_refusal(self.source, answer, operation, self.clean)
+        identified = self._credentials.identify
+        error = error or general_refusal(self.source, answer, operation, self.clean, identified=identified)
         error.status = answer.status
         if answer.status in _BUSY and isinstance(error, SourceUnavailable):
             raise _Retry(error, answer.retry_after_s)

@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from app.errors import InvalidInput, NotATrace, NotFound, SourceError, SourceRefused, SourceUnavailable
 from app.settings import TempoSettings
-from app.sources.answer import Answer, Clean
+from app.sources.answer import NOWHERE, Answer, Clean
 from app.sources.client import SourceClient
 from app.sources.http import DECODE_INLINE
 from app.sources.tempo_wire import (
@@ -118,10 +118,9 @@ class TempoClient(SourceClient[TempoSettings]):
             answer = await self.http.get(path, operation="trace by id", statuses=(200, 404), expect=("json", "protobuf"))
             if answer.status == 200:
                 return answer
-        # The first version says "no such trace" by a 404 without a body; a missing route, or a proxy, has a text.
-        if "html" in answer.media_type or "page not found" in answer.text:
-            sentence = "Tempo does not know this address (404): its URL may lack a path prefix."
-            raise SourceRefused("Tempo", "trace by id", sentence, status=404)
+        # The first version says "no such trace" by a 404 without a body; a missing route, or a gateway, has something to say.
+        if "html" in answer.media_type or (answer.text.strip() and "trace" not in answer.text.lower()):
+            raise SourceRefused("Tempo", "trace by id", NOWHERE.format("Tempo"), status=404)
         raise _absent(trace_id)
 
     # ------------------------------------------------------------------------------------------------------- search

@@ -214,6 +214,15 @@ async def test_a_redirect_is_not_followed():
     assert all(url.startswith("http://tempo:3200/") for url in seen)
 
 
+async def test_a_redirect_to_tls_says_how_the_url_has_to_begin():
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(301, headers={"Location": "https://tempo:3200/prefix/"})
+
+    async with serving(handler) as http:
+        with pytest.raises(SourceRefused, match="wants its URL to begin with https://"):
+            await http.get("/", operation="echo")
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("", None), ("7", 7.0), (" 7 ", 7.0), ("soon", None), ("-1", None), ("Mon, 21 Sep 2026 14:13:30 GMT", 10.0),

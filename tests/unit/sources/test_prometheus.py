@@ -157,7 +157,7 @@ async def test_a_range_that_is_none_is_the_callers_mistake(start, end, step):
         (error(500, "unavailable", "TSDB not ready"), SourceUnavailable, "Prometheus failed on the query: TSDB not ready."),
         (error(418, "new_kind", "x"), SourceRefused, "Prometheus refuses the request (418)"),
         (httpx.Response(503, text="Service Unavailable"), SourceUnavailable, "Prometheus failed with status 503."),
-        (httpx.Response(404, text="404 page not found"), SourceRefused, "its URL may lack a path prefix"),
+        (httpx.Response(404, text="404 page not found"), SourceRefused, "path prefix in its URL is missing or wrong"),
         (httpx.Response(429, text="err-mimir-x"), SourceUnavailable, "Prometheus is asked too much at the moment (429)."),
         (httpx.Response(400, content=b"[" * 9999, headers={"Content-Type": "application/json"}), SourceRefused, "(400)"),
     ],
