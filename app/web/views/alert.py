@@ -14,7 +14,7 @@ from app.investigation.labels import LabelMap
 from app.investigation.measure import Measure, Range
 from app.investigation.service import Seen
 from app.investigation.summary import From, annotation, summary
-from app.settings import Settings
+from app.settings import PrometheusSettings, Settings
 from app.sources.values import AlertState
 from app.times import DAY, MINUTE, SECOND, UnixNanos
 from app.web import charts
@@ -206,8 +206,15 @@ def chart_view(alert: Alert, measured: Measure, settings: Settings, now_ns: Unix
         rule=_rule_words(alert),
         note=measured.note,
         grafana=links.grafana_metric(settings.grafana, measured.query, begin, end) if measured.query else "",
-        prometheus=links.prometheus_graph(settings.prometheus.url, measured.query, begin, end) if measured.query else "",
+        prometheus=_graph(settings.prometheus, measured.query, begin, end) if measured.query else "",
     )
+
+
+def _graph(source: PrometheusSettings, query: str, begin: int, end: int) -> str:
+    """The expression on Prometheus' own page; "" for a source that asks for credentials or a tenant, which serves no page."""
+    if source.username or source.tenant or source.bearer_token.get_secret_value():
+        return ""
+    return links.prometheus_graph(source.url, query, begin, end)
 
 
 def _with_threshold(measured: Measure) -> str:
