@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.doctor import table
 from app.doctor.checks import CHECKS, Check
 from app.doctor.facts import Facts
 from app.doctor.finding import SEVERITIES, Area, Finding, Severity, Unknown
@@ -37,7 +38,7 @@ def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Seque
         connections=facts.connections,
         findings=tuple(found),
         checks=tuple(results),
-        services=(),
+        services=table.services(facts),
     )
 
 

@@ -4,12 +4,16 @@ import msgspec
 
 from app.doctor.checks import CHECKS, Check
 from app.doctor.diagnose import diagnose
-from app.doctor.facts import Facts
+from app.doctor.facts import Facts, Missing
 from app.doctor.finding import Area, Finding, Severity, Unknown
 from app.doctor.report import Report, SampleSize, State
 from app.times import UnixNanos
 
-FACTS = Facts(start_ns=UnixNanos(0), end_ns=UnixNanos(10), connections=(), sample=SampleSize(0, 0, 1))
+NOT = Missing("Nobody was asked.")
+FACTS = Facts(
+    start_ns=UnixNanos(0), end_ns=UnixNanos(10), connections=(), sample=SampleSize(0, 0, 1), traces=NOT, spans=NOT, before=NOT,
+    roots={}, kept=NOT, counted=NOT, refused=NOT, metrics=NOT, pipeline=NOT, kept_for_ns=NOT, metrics_kept=NOT, cases=NOT,
+)  # fmt: skip
 
 
 def check(id_, *said, points=1):

@@ -1,0 +1,115 @@
+"""What the checks on sampled traces share: the sample, who calls whom in it, and lines to paste. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from app.doctor import calls
+from app.doctor.calls import Link
+from app.doctor.facts import Facts, Missing
+from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Language, Severity, Unknown, anchor
+from app.doctor.observe import Observed, Part
+
+FEW = 3  # fewer may be an accident
+ENOUGH = 10  # of what is only a habit
+RARE = 0.05  # of shares below it networks are to blame
+
+CHECK_SPAN = """\
+with tracer.start_as_current_span("auth.permission_check", record_exception=False) as span:
+    span.set_attribute("user.id", subject)            # before the check, so that it stands on refusals too
+    allowed, reason = check(subject, resource)
+    span.set_attribute("auth.result", "success" if allowed else "failure")
+    if not allowed:
+        span.set_attribute("auth.failure_reason", reason)  # forbidden, insufficient_scope, policy_denied, ..."""
+SDK = """\
+OTEL_SERVICE_NAME={service}
+OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318
+OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+OTEL_PROPAGATORS=tracecontext,baggage"""
+
+
+Said = Iterator[Finding | Unknown]
+
+
+def finding(
+    check: str,
+    severity: Severity,
+    subject: str,
+    title: str,
+    *,
+    detail: str = "",
+    measured: str = "",
+    evidence: Sequence[str] = (),
+    remedy: str = "",
+    paste: str = "",
+    language: Language = "",
+) -> Finding:
+    return Finding(
+        check=check,
+        area=Area.COVERAGE,
+        severity=severity,
+        subject=subject,
+        title=title,
+        detail=detail,
+        measured=measured,
+        evidence=tuple(dict.fromkeys(evidence))[:MOST_EVIDENCE],
+        remedy=remedy,
+        paste=paste,
+        paste_language=language if paste else "",
+        docs=anchor(check),
+    )
+
+
+def sampled(check: str, facts: Facts) -> tuple[tuple[Observed, ...], Unknown | None]:
+    """The traces to look at, or why there are none to conclude from."""
+    if isinstance(facts.traces, Missing):
+        return (), Unknown(check, facts.traces.why)
+    traces = tuple(trace for trace in facts.traces if not trace.probe)
+    if not traces:
+        return (), Unknown(check, "The window holds no traces of requests.")
+    return traces, None
+
+
+def parts_of(traces: Sequence[Observed]) -> dict[str, list[tuple[Observed, Part]]]:
+    found: dict[str, list[tuple[Observed, Part]]] = defaultdict(list)
+    for trace in traces:
+        for part in trace.parts:
+            found[part.service].append((trace, part))
+    return found
+
+
+def of(n: int, of: int, what: str) -> str:
+    return f"{n:,} of {of:,} {what}"
+
+
+def links(facts: Facts) -> tuple[Link, ...]:
+    if isinstance(facts.traces, Missing):
+        return ()
+    return calls.links(facts.traces, services_of(facts))
+
+
+def services_of(facts: Facts) -> set[str]:
+    """Every service that was seen to send spans, in the sample, in the window or before it."""
+    found: set[str] = set()
+    if not isinstance(facts.traces, Missing):
+        found |= {part.service for trace in facts.traces for part in trace.parts}
+    for counts in (facts.spans, facts.before):
+        if not isinstance(counts, Missing):
+            found |= set(counts)
+    return found
+
+
+def suspects(facts: Facts) -> tuple[str, ...]:
+    """Services that are called without that the other end is seen: worth asking for traces that begin in them."""
+    return tuple(dict.fromkeys(link.callee for link in links(facts) if link.callee and link.open >= 1))[:10]
+
+
+def speaks(facts: Facts, service: str) -> bool:
+    if not isinstance(facts.spans, Missing):
+        return facts.spans.get(service, 0) > 0
+    return not isinstance(facts.traces, Missing) and any(p.service == service for t in facts.traces for p in t.parts)
+
+
+def roots_of(traces: Sequence[Observed], service: str) -> tuple[str, ...]:
+    return tuple(trace.trace_id for trace in traces if any(p.service == service and p.roots for p in trace.parts))
