@@ -107,10 +107,11 @@ function validateToken(request) {
 /** auth.permission_check: whether the caller's role may do this to orders. */
 function permit(request, caller, action) {
   const attributes = {
+    'auth.method': 'bearer',
     'client.address': clientAddress(request),
     'user.id': caller.sub,
     'user.roles': [caller.role],
-    'auth.resource': 'orders',
+    'auth.resource': 'order',
     'auth.action': action,
   };
   return check('auth.permission_check', attributes, () => {

@@ -119,8 +119,8 @@ function clientAddress(request) {
 /** A line on standard output. Never give it names, passwords or tokens. */
 function log(severity, message, fields = {}) {
   const { traceId, spanId } = trace.getActiveSpan()?.spanContext() ?? {};
-  const time = new Date().toISOString();
-  process.stdout.write(`${JSON.stringify({ time, severity, message, trace_id: traceId, span_id: spanId, ...fields })}\n`);
+  const timestamp = new Date().toISOString();
+  process.stdout.write(`${JSON.stringify({ timestamp, severity, message, trace_id: traceId, span_id: spanId, ...fields })}\n`);
 }
 
 /** The id of the trace that is being written. */

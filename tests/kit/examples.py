@@ -38,6 +38,7 @@ TOKEN_KEY = "a key of this test, which is long enough"
 HASH_KEY = "another key of this test"
 APP_PASSWORD = "of-this-test"
 CLIENT = "203.0.113.7"
+MADE_IN_PLACE = {"__pycache__", ".venv", "node_modules", "target"}  # by whoever tries an example where it stands
 START_S = 60.0  # a JVM on a machine that does much else besides
 SETTLED_S = 1.0  # the programs export every 200 ms: what has not grown for so long is whole
 
@@ -84,14 +85,14 @@ def built(language: str, prepare: Callable[[Path], Program]) -> Program:
     """The program of a language. `prepare` builds it in the folder it is given, which holds a copy of its sources."""
     source = EXAMPLES / language
     digest = hashlib.sha256()
-    for path in sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for path in sorted(path for path in source.rglob("*") if path.is_file() and not MADE_IN_PLACE & set(path.parts)):
         digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes() + b"\0")
     made = CACHE / f"{language}-{digest.hexdigest()[:12]}"
     noted = made / ".built.json"
     if noted.exists():
         return msgspec.json.decode(noted.read_bytes(), type=Program, dec_hook=lambda kind, value: kind(value))
     shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "target"))
+    shutil.copytree(source, made, ignore=shutil.ignore_patterns(*MADE_IN_PLACE))
     program = prepare(made)
     noted.write_bytes(msgspec.json.encode(program, enc_hook=str))
     return program
@@ -119,7 +120,7 @@ def python(made: Path) -> Program:
 
 
 def go(made: Path) -> Program:
-    program = require("go", "golang; this needs Go 1.25 or newer")
+    program = require("go", "golang; this needs Go 1.26 or newer")
     run(
         program, "build", "-trimpath", "-o", made / "shop", ".", folder=made,
         GOPATH=str(CACHE / "go"), GOCACHE=str(CACHE / "gocache"), GOFLAGS="-modcacherw -buildvcs=false", CGO_ENABLED="0",
@@ -133,8 +134,16 @@ def node(made: Path) -> Program:
     return Program((program, "server.js"), made)
 
 
+def java(made: Path) -> Program:
+    program, maven = require("java", "openjdk-17-jdk-headless"), require("mvn", "maven")
+    own = f"-Dmaven.repo.local={CACHE / 'maven'}"
+    run(maven, "--batch-mode", "--quiet", "-Dstyle.color=never", own, "package", folder=made)
+    # A small heap and a quick start: many more of the kit's parts run beside it.
+    return Program((program, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-jar", "target/java-shop.jar"), made)
+
+
 # How each language's program is built; the keys are the folders in examples/.
-LANGUAGES: dict[str, Callable[[Path], Program]] = {"python": python, "go": go, "node": node}
+LANGUAGES: dict[str, Callable[[Path], Program]] = {"python": python, "go": go, "node": node, "java": java}
 
 
 def start(program: Program, log: Path, backend: EmbeddedBackend, **environment: str) -> RealPart:
