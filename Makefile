@@ -29,7 +29,7 @@ serve: $(READY) ## start Clew against your own Tempo and Prometheus (settings: d
 debian: ## as root: install the Debian packages that tests use; else say which are missing
 	@.ci/debian-packages
 
-toolchains: $(READY) ## as root: also install what the kit is built with; Go comes into .cache where there is none
+toolchains: $(READY) ## as root: also install what the kit needs; Go and Node.js come into .cache where none is new enough
 	@.ci/debian-packages toolchains
 
 test: $(READY) debian ## run the tests
