@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from telemetry import Refused, check, client_address, instrument, set_up, who
+from telemetry import PROXIES, Refused, check, client_address, instrument, set_up, who
 
 ROLE = os.environ.get("ROLE", "all")
 log = logging.getLogger("shop")
@@ -132,5 +132,5 @@ def healthy() -> dict[str, bool]:
 
 if __name__ == "__main__":
     # Its own log would have lines without a trace; ours has one for each request.
-    uvicorn.run(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), log_config=None,
-                access_log=False)  # fmt: skip
+    where = {"host": os.environ.get("HOST", "127.0.0.1"), "port": int(os.environ.get("PORT", "8080"))}
+    uvicorn.run(app, **where, **PROXIES, log_config=None, access_log=False)

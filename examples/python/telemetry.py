@@ -102,11 +102,13 @@ def who(name: str) -> dict[str, str]:
 
 
 def client_address(request: Request) -> str:
-    """Who connected to the edge. X-Forwarded-For is believed only where a proxy of ours is known to write it."""
-    forwarded = request.headers.get("x-forwarded-for", "")
-    if forwarded and os.environ.get("TRUST_FORWARDED_FOR") == "true":
-        return forwarded.split(",")[0].strip()
+    """Who connected to the edge; `PROXIES` sees to it that this is not the proxy."""
     return request.client.host if request.client else ""
+
+
+# For `uvicorn.run`: X-Forwarded-For is believed, and its first address taken, only where a proxy of ours is known to write
+# it. By default uvicorn believes it of everything on its own machine.
+PROXIES = {"proxy_headers": os.environ.get("TRUST_FORWARDED_FOR") == "true", "forwarded_allow_ips": "*"}
 
 
 class SqlStateCursor(psycopg.Cursor[Any]):

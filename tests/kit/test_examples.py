@@ -142,12 +142,15 @@ def test_health_checks_leave_no_traces(played, backend):
     assert found.json()["traces"] == []
 
 
-def test_without_a_key_the_name_itself_is_written(language, database, backend, tmp_path):
+def test_without_its_settings_it_writes_names_and_believes_no_forwarded_address(language, database, backend, tmp_path):
     program = examples.built(language, LANGUAGES[language])
-    with examples.start(program, tmp_path / "log", backend, DATABASE_URL=database, USER_HASH_KEY="") as part:
+    plain = {"USER_HASH_KEY": "", "TRUST_FORWARDED_FOR": ""}
+    with examples.start(program, tmp_path / "log", backend, DATABASE_URL=database, **plain) as part:
         calls = examples.make_the_calls(part.url)
         trace = examples.traces_of(backend, {"signed_in": calls["signed_in"]})["signed_in"]
-    assert [span.attributes["user.name"] for span in examples.spans(trace) if span.name == "auth.login"] == ["ada"]
+    (login,) = [span for span in examples.spans(trace) if span.name == "auth.login"]
+    assert (login.attributes["user.name"], login.attributes["client.address"]) == ("ada", "127.0.0.1")
+    assert "user.hash" not in login.attributes
 
 
 def test_a_service_without_a_key_for_tokens_does_not_start(language, database, backend, tmp_path):
