@@ -5,7 +5,9 @@ RE2 reads every pattern: no look-around, no back-references, no pattern that a h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import re2
@@ -21,17 +23,46 @@ _OPTIONS.max_mem = 4 << 20
 _OPTIONS.log_errors = False
 
 
+class _Allowance:
+    """How much larger the patterns that are being read may still become together."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+_allowance: ContextVar[_Allowance | None] = ContextVar("allowance", default=None)
+
+
+@contextmanager
+def at_most(instructions: int) -> Iterator[None]:
+    """Within this block the patterns read may have so many instructions of RE2's program together.
+
+    Linear time is still time per instruction: `.{1000}` is seven characters long and four thousand instructions large.
+    """
+    token = _allowance.set(_Allowance(instructions))
+    try:
+        yield
+    finally:
+        _allowance.reset(token)
+
+
 def compile(text: str, file: str, line: int) -> Any:
     """One compiled pattern.
 
-    Errors: RuleError where RE2 does not read it or it is longer than 1,000 bytes.
+    Errors: RuleError where RE2 does not read it, it is longer than 1,000 bytes, or too large beside the others (at_most).
     """
     if len(text.encode()) > _LONGEST:
         raise RuleError(file, line, f"a pattern may have {_LONGEST} bytes; this one has {len(text.encode())}.")
     try:
-        return re2.compile(text, _OPTIONS)
+        pattern = re2.compile(text, _OPTIONS)
     except re2.error as error:
         raise RuleError(file, line, f"the pattern {text[:60]!r} cannot be read: {_words(error)}.") from None
+    allowance = _allowance.get()
+    if allowance is not None:
+        allowance.left -= pattern.programsize
+        if allowance.left < 0:
+            raise RuleError(file, line, f"with the pattern {text[:60]!r} the patterns are too large together; repeat less.")
+    return pattern
 
 
 def _words(error: Exception) -> str:
@@ -48,25 +79,33 @@ class PatternSet:
         self._set: Any = None
         self._any: Any = None
         self._known: dict[str, frozenset[int]] = {}
+        self._last = ("", 1)
 
     def add(self, text: str, file: str, line: int) -> int:
         """The pattern's index; the same text has the same index."""
         compile(text, file, line)
+        self._last = (file, line)
         return self._indexes.setdefault(text, len(self._indexes))
 
     def seal(self) -> None:
-        """Compile the set, once all patterns are added."""
+        """Compile the set, once all patterns are added.
+
+        Errors: RuleError where they are too large together, at the place of the last.
+        """
         options = re2.Options()
         # Too little memory would make the set find nothing instead of failing.
         options.max_mem = 64 << 20
         options.log_errors = False
         self._set = re2.Set.SearchSet(options)
-        for text in self._indexes:
-            self._set.Add(text)
-        if self._indexes:
-            self._set.Compile()
-            # Line by line, ^ and $ mean what they mean for a text alone, so a page without a hit has no text with one.
-            self._any = re2.compile("(?m)" + "|".join(f"(?:{text})" for text in self._indexes), options)
+        try:
+            for text in self._indexes:
+                self._set.Add(text)
+            if self._indexes:
+                self._set.Compile()
+                # Line by line, ^ and $ mean what they mean for a text alone, so a page without a hit has no text with one.
+                self._any = re2.compile("(?m)" + "|".join(f"(?:{text})" for text in self._indexes), options)
+        except re2.error as error:
+            raise RuleError(*self._last, f"the patterns cannot be compiled together: {_words(error)}.") from None
 
     def among(self, texts: Sequence[str]) -> dict[int, frozenset[int]]:
         """The texts in which something was found, by place. Most hold nothing, so they are searched a page at a time."""

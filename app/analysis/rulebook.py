@@ -1,16 +1,18 @@
 """The signal rules: read from YAML, checked with file and line, compiled once, and found for a span in about a microsecond.
 
-Shipped rules stand in `rules/*.yaml`; a house adds its own from a folder, where a rule with a shipped id replaces it.
+Shipped rules stand in `rules/*.yaml`; a house adds its own from a folder and from the database. A rule with the id of another
+replaces it: the database before files, files before what is shipped.
 The schema is in docs/rules.md.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.analysis import conditions, patterns, ruletext
 from app.analysis.conditions import Condition, Needs, Shape, Test
@@ -23,7 +25,7 @@ from app.traces.model import Node, Span, SpanKind, Status
 if TYPE_CHECKING:
     from app.analysis.reading import Reading
 
-__all__ = ["Hit", "Rule", "RuleBook", "RuleError", "shipped"]
+__all__ = ["Hit", "Rule", "RuleBook", "RuleError", "RuleText", "shipped"]
 
 # The families in the order in which they are tried: a product's own statement before a general convention.
 FAMILIES = ("proxies", "gateways", "identity", "policy", "frameworks", "stores", "services", "generic")
@@ -37,6 +39,7 @@ _KEYS = {"id", "system", "summary", "match", "says", "layer", "layer_by", "layer
 _MATCH = {"scope", "span_name", "kind", "attributes", "any_attribute", "without", "resource", "events", "event_attributes",
           "any_value", "words", "any"}  # fmt: skip
 _CONFIDENCE = ("verified", "documented", "inferred")
+_ID = re.compile(r"[\w.:-]{1,100}")
 _CACHED = 20_000  # forms remembered; hostile input may have any number of them
 _UNKNOWN: Any = object()
 _ERROR = Status.ERROR
@@ -84,16 +87,24 @@ class Alternative:
 
 
 class Rule:
-    """How one system's spans show one of its decisions. The fields are those of docs/rules.md."""
+    """How one system's spans show one of its decisions. The fields are those of docs/rules.md, and:
 
-    __slots__ = ("alternatives", "bulk", "capture", "confidence", "decider", "decisions", "file", "id", "layer", "layer_by",
-                 "layer_overrides", "line", "note", "order", "phase", "reason_from", "says", "source", "summary",
-                 "system")  # fmt: skip
+    house:    a house's own rule, not a shipped one
+    document: what the database knows its text by; "" where it stands in a file
+    replaces: the rule of the same id that would be in force without it
+    """
+
+    __slots__ = ("alternatives", "bulk", "capture", "confidence", "decider", "decisions", "document", "file", "house", "id",
+                 "layer", "layer_by", "layer_overrides", "line", "note", "order", "phase", "reason_from", "replaces", "says",
+                 "source", "summary", "system")  # fmt: skip
 
     def __init__(self, id_: str, file: str, line: int) -> None:
         self.id = id_
         self.file = file
         self.line = line
+        self.house = False
+        self.document = ""
+        self.replaces: Rule | None = None
         self.order = 0
         self.system = ""
         self.summary = ""
@@ -322,14 +333,25 @@ def shipped() -> RuleBook:
     return _compile(_shipped_documents())
 
 
+class RuleText(NamedTuple):
+    """A rule file's name and text. document: what the database knows it by, where it comes from there."""
+
+    file: str
+    text: str
+    document: str = ""
+
+
+def files_of(folder: Path | None) -> list[RuleText]:
+    """The rule files of a folder, in the order of their names. Errors: RuleError where one cannot be read."""
+    return [RuleText(file.name, text_of(file)) for file in sorted(folder.glob("*.yaml"))] if folder is not None else []
+
+
 def with_house_rules(folder: Path | None) -> RuleBook:
     """The shipped rules and those of a folder's *.yaml; a house rule with a shipped id replaces it, any other comes first.
 
     Errors: RuleError naming file and line.
     """
-    if folder is None:
-        return shipped()
-    return with_files([(file.name, text_of(file)) for file in sorted(folder.glob("*.yaml"))])
+    return layered([files_of(folder)])
 
 
 def with_files(files: Sequence[tuple[str, str]]) -> RuleBook:
@@ -337,12 +359,16 @@ def with_files(files: Sequence[tuple[str, str]]) -> RuleBook:
 
     Errors: RuleError naming file and line.
     """
-    documents = []
-    for name, text in files:
-        document = ruletext.load(text, name)
-        document.file = name
-        documents.append(document)
-    return _compile(_shipped_documents(), documents)
+    return layered([[RuleText(*file) for file in files]])
+
+
+def layered(layers: Sequence[Sequence[RuleText]]) -> RuleBook:
+    """The shipped rules below layers of a house's own, the first of which counts most.
+
+    Errors: RuleError naming file and line, also for an id that one layer gives twice.
+    """
+    house = [[_document(text) for text in layer] for layer in layers if layer]
+    return _compile(_shipped_documents(), house) if house else shipped()
 
 
 def checked(text: str, file: str = "rules.yaml") -> RuleBook:
@@ -350,9 +376,21 @@ def checked(text: str, file: str = "rules.yaml") -> RuleBook:
 
     Errors: RuleError naming file and line.
     """
-    document = ruletext.load(text, file)
-    document.file = file
-    return _compile((), (document,))
+    return only([RuleText(file, text)])
+
+
+def only(texts: Sequence[RuleText]) -> RuleBook:
+    """The rules of some texts without the shipped ones.
+
+    Errors: RuleError naming file and line, also for an id that is given twice.
+    """
+    return _compile((), ([_document(text) for text in texts],))
+
+
+def _document(text: RuleText) -> ruletext.Mapping:
+    document = ruletext.load(text.text, text.file)
+    document.file, document.document = text.file, text.document
+    return document
 
 
 def text_of(file: Path) -> str:
@@ -379,24 +417,43 @@ def data(file: str) -> str:
     return (resources.files("app.analysis") / "rules" / file).read_text(encoding="utf-8")
 
 
-def _compile(ours: Sequence[ruletext.Mapping], house: Sequence[ruletext.Mapping] = ()) -> RuleBook:
+def _compile(ours: Sequence[ruletext.Mapping], layers: Sequence[Sequence[ruletext.Mapping]] = ()) -> RuleBook:
     vocabulary = Vocabulary()
     theirs: dict[str, Rule] = {}
-    for document in house:
-        for rule in _rules(document, vocabulary):
-            if rule.id in theirs:
-                first = theirs[rule.id]
-                place = f"line {first.line}" + (f" of {first.file}" if first.file != rule.file else "")
-                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by {place}.")
-            theirs[rule.id] = rule
+    for layer in layers:
+        for id_, rule in _of_layer(layer, vocabulary).items():
+            rule.house = True
+            if id_ in theirs:
+                _last_of(theirs[id_]).replaces = rule
+            else:
+                theirs[id_] = rule
     rules: dict[str, Rule] = {}
-    for document in ours:
-        for rule in _rules(document, vocabulary):
-            if rule.id in rules:
-                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken.")
-            rules[rule.id] = theirs.pop(rule.id, rule)
+    for id_, rule in _of_layer(ours, vocabulary).items():
+        rules[id_] = theirs.pop(id_, rule)
+        if rules[id_] is not rule:
+            _last_of(rules[id_]).replaces = rule
     # A house's own conventions are tried before ours: it knows its services better.
     return RuleBook([*theirs.values(), *rules.values()], vocabulary)
+
+
+def _of_layer(documents: Sequence[ruletext.Mapping], vocabulary: Vocabulary) -> dict[str, Rule]:
+    """The rules of one layer by id. Errors: RuleError for an id that is given twice."""
+    found: dict[str, Rule] = {}
+    for document in documents:
+        for rule in _rules(document, vocabulary):
+            if rule.id in found:
+                first = found[rule.id]
+                place = f"line {first.line}" + (f" of {first.file}" if first.file != rule.file else "")
+                raise RuleError(rule.file, rule.line, f"the id {rule.id!r} is taken by {place}.")
+            rule.document = document.document
+            found[rule.id] = rule
+    return found
+
+
+def _last_of(rule: Rule) -> Rule:
+    while rule.replaces is not None:
+        rule = rule.replaces
+    return rule
 
 
 def _rules(document: ruletext.Mapping, vocabulary: Vocabulary) -> Iterable[Rule]:
@@ -420,6 +477,8 @@ def _rule(raw: ruletext.Mapping, file: str, vocabulary: Vocabulary) -> Rule:
     for key in ("id", "match", "layer", "phase", "decision"):
         if key not in raw:
             raise RuleError(file, raw.line, f"the rule lacks {key!r}.")
+    if not _ID.fullmatch(str(raw["id"])):
+        raise RuleError(file, raw.at("id"), "an id has 1 to 100 letters, digits and . _ : - only.")
     rule = Rule(str(raw["id"]), file, raw.line)
     rule.system = str(raw.get("system") or "")
     rule.summary = str(raw.get("summary") or "")

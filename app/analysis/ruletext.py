@@ -14,12 +14,13 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class RuleError(InvalidInput):
-    """A rule file says something it may not. The sentence begins with file and line."""
+    """A rule file says something it may not. The sentence begins with file and line; `words` is the rest of it."""
 
     def __init__(self, file: str, line: int, sentence: str) -> None:
         super().__init__(f"{file}, line {line}: {sentence}")
         self.file = file
         self.line = line
+        self.words = sentence
 
 
 class Mapping(dict[str, Any]):
@@ -29,6 +30,7 @@ class Mapping(dict[str, Any]):
         super().__init__()
         self.line = line
         self.file = ""
+        self.document = ""  # what a store knows the text by, where it is no file
         self.lines: dict[str, int] = {}
 
     def at(self, key: str) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from app.analysis import stated
 from app.analysis.examine import examine
 from app.analysis.reading import Context, Reading
-from app.analysis.rulebook import Rule, RuleBook, checked, shipped, with_files
+from app.analysis.rulebook import Rule, RuleBook, RuleText, checked, layered
 from app.analysis.verdict import Verdict
 from app.traces.model import Node, Trace
 
@@ -32,7 +32,7 @@ class Held(msgspec.Struct, frozen=True):
 class Tried(msgspec.Struct, frozen=True):
     """One rule of the file.
 
-    replaces: the shipped file whose rule of this id it replaces, or "".
+    replaces: the file whose rule of this id it replaces, or "".
     about:    further spans that its match fits and none of its decisions.
     more:     spans that held and are not listed.
     """
@@ -55,17 +55,25 @@ class Trial(msgspec.Struct, frozen=True):
     changed: tuple[str, ...] = ()
 
 
-def tried(trace: Trace, files: Sequence[tuple[str, str]], *, context: Context | None = None) -> Trial:
+def tried(
+    trace: Trace,
+    files: Sequence[tuple[str, str]],
+    *,
+    beside: Sequence[Sequence[RuleText]] = (),
+    context: Context | None = None,
+) -> Trial:
     """Try rule files, as (name, text) each, beside the shipped rules.
 
+    beside: layers of other house rules that are in force, as for `layered`; what is tried counts more than they do.
     Errors: RuleError naming file and line.
     """
     context = context if context is not None else Context()
-    book = with_files(files)
+    before = layered(beside)
+    book = layered([[RuleText(*file) for file in files], *beside])
     reading, said = stated.read(trace, book, context)
     forged = {node.index for node in said.forged}
     ids = {rule.id for name, text in files for rule in checked(text, name).rules}
-    without, with_rules = examine(trace, context=context), examine(trace, rules=book, context=context)
+    without, with_rules = examine(trace, rules=before, context=context), examine(trace, rules=book, context=context)
     return Trial(
         tuple(_tried(rule, book, reading, forged) for rule in book.rules if rule.id in ids),
         without,
@@ -86,8 +94,7 @@ def _tried(rule: Rule, book: RuleBook, reading: Reading, forged: set[int]) -> Tr
             about.append(_of(node, ""))
         else:
             held.append(_of(node, hit.decision, _why_not(rule, hit.decision, reading, node, forged)))
-    shipped_rule = shipped().by_id.get(rule.id)
-    replaces = shipped_rule.file if shipped_rule is not None else ""
+    replaces = rule.replaces.file if rule.replaces is not None else ""
     return Tried(rule.id, rule.file, rule.line, replaces, tuple(held[:_MOST]), tuple(about[:_MOST]), max(0, len(held) - _MOST))
 
 

@@ -82,15 +82,17 @@ def judged(trace: Trace, verdict: Verdict, *, partial: bool) -> Judged:
 
 
 class Judgements:
-    """One per process and backend. `examine` belongs to one version of the rules; another version needs another object."""
+    """One per process and backend. When the rules that `examine` judges by change, it has to be told to `forget`."""
 
     def __init__(self, tempo: TempoClient, examine: Examine, *, clock: Callable[[], UnixNanos]) -> None:
         self._tempo = tempo
         self._examine = examine
         self._clock = clock
+        self._era = 0  # of the rules
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._kept: TLRUCache[str, Judged] = TLRUCache(_MOST_KEPT, ttu=lambda _id, verdict, now: now + self._keep_s(verdict))
-        self._under_way: dict[str, asyncio.Task[Judged | Unjudged]] = {}
+        self._under_way: dict[str, asyncio.Task[Judged | Unjudged]] = {}  # by the rules in force
+        self._tasks: set[asyncio.Task[Judged | Unjudged]] = set()  # all of them
 
     async def of(self, trace_ids: Sequence[str], *, deadline_s: float) -> dict[str, Judged | Unjudged]:
         """The verdicts there are when all are judged or the deadline has passed; the rest goes on and is there next time."""
@@ -107,13 +109,25 @@ class Judgements:
             found |= {one.trace_id: one for one in (task.result() for task in done)}
         return found
 
+    def forget(self) -> None:
+        """The rules have changed: every trace is judged anew when it is asked for."""
+        self._era += 1
+        self._kept.clear()
+        self._under_way.clear()
+
     def _task(self, trace_id: str) -> asyncio.Task[Judged | Unjudged] | None:
         task = self._under_way.get(trace_id)
-        if task is None and len(self._under_way) < _MOST_UNDER_WAY:
+        if task is None and len(self._tasks) < _MOST_UNDER_WAY:
             task = asyncio.ensure_future(self._judge(trace_id))
             self._under_way[trace_id] = task
-            task.add_done_callback(lambda _: self._under_way.pop(trace_id, None))
+            self._tasks.add(task)
+            task.add_done_callback(lambda done: self._done(trace_id, done))
         return task
+
+    def _done(self, trace_id: str, task: asyncio.Task[Judged | Unjudged]) -> None:
+        self._tasks.discard(task)
+        if self._under_way.get(trace_id) is task:
+            del self._under_way[trace_id]
 
     async def _judge(self, trace_id: str) -> Judged | Unjudged:
         async with self._slots:
@@ -123,10 +137,13 @@ class Judgements:
                 return Unjudged(trace_id, "Tempo has no such trace: not stored, or not any more.", gone=True)
             except SourceError as error:
                 return Unjudged(trace_id, error.sentence)
+            era = self._era
             verdict = await asyncio.to_thread(self._examine, trace)
         one = judged(trace, verdict, partial=received.partial or trace.partial)
         # Kept under the id that was asked for, which may be written otherwise than the trace's own.
-        self._kept[trace_id] = one = msgspec.structs.replace(one, trace_id=trace_id)
+        one = msgspec.structs.replace(one, trace_id=trace_id)
+        if era == self._era:
+            self._kept[trace_id] = one
         return one
 
     def _keep_s(self, verdict: Judged) -> float:
@@ -134,6 +151,7 @@ class Judgements:
         return _LONG_S if settled else _SHORT_S
 
     async def close(self) -> None:
-        for task in list(self._under_way.values()):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,6 +45,12 @@ class Act(enum.StrEnum):
     EVENT_ADDED = "event_added"
     EVENT_CHANGED = "event_changed"
 
+    HOUSE_RULE_ADDED = "house_rule_added"
+    HOUSE_RULE_CHANGED = "house_rule_changed"
+    HOUSE_RULE_ENABLED = "house_rule_enabled"
+    HOUSE_RULE_DISABLED = "house_rule_disabled"
+    HOUSE_RULE_DELETED = "house_rule_deleted"
+
 
 async def record(
     db: AsyncSession,

@@ -2,7 +2,7 @@
 
 viewer   reads alerts, traces and cases
 analyst  also works: triages alerts, keeps cases, preserves evidence, exports
-admin    also looks after people, and reads the audit log
+admin    also looks after people and the house rules, and reads the audit log
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Permission(enum.StrEnum):
     CASE_EXPORT = "case_export"
     USER_MANAGE = "user_manage"
     AUDIT_READ = "audit_read"
+    RULES_WRITE = "rules_write"
 
 
 class Role(enum.StrEnum):
@@ -33,7 +34,7 @@ _ANALYST = _VIEWER | {Permission.ALERT_TRIAGE, Permission.CASE_WRITE, Permission
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.ANALYST: _ANALYST,
-    Role.ADMIN: _ANALYST | {Permission.USER_MANAGE, Permission.AUDIT_READ},
+    Role.ADMIN: _ANALYST | {Permission.USER_MANAGE, Permission.AUDIT_READ, Permission.RULES_WRITE},
 }
 
 # What each permission lets a person do, to complete "A viewer cannot ...".
@@ -44,6 +45,7 @@ DOING: dict[Permission, str] = {
     Permission.CASE_EXPORT: "export cases",
     Permission.USER_MANAGE: "manage people",
     Permission.AUDIT_READ: "read the audit log",
+    Permission.RULES_WRITE: "change house rules",
 }
 
 

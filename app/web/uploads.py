@@ -43,6 +43,12 @@ class Uploads:
             raise NotFound("This upload is no longer here. An upload is kept for a quarter of an hour; send it again.")
         return owned[1]
 
+    def renew(self, key: str, opened: Opened) -> None:
+        """Keep the same trace with a newer verdict, for as long as it was to be kept."""
+        if key in self._kept:
+            owner, _, origin = self._kept[key]
+            self._kept[key] = (owner, opened, origin)
+
     def origin(self, key: str) -> Origin | None:
         """Where it was taken from; None for what somebody sent."""
         kept = self._kept.get(key)

@@ -15,6 +15,7 @@ ROWS = [
     {"settings", "paths"},
     {"sources", "db"},
     {"security"},
+    {"house"},
     {"investigation"},
     {"cases"},
     {"doctor"},

@@ -87,7 +87,12 @@ async def _opened(request: Request, asked: WhatIsAsked, who: Who, traces: TheTra
     Errors: NotFound, SourceError.
     """
     if asked.base:
-        return uploads.get(request.path_params["key"], who.id)
+        key = request.path_params["key"]
+        kept = uploads.get(key, who.id)
+        opened = await traces.current(kept)
+        if opened is not kept:
+            uploads.renew(key, opened)
+        return opened
     return await traces.open(asked.trace_id, fresh=request.query_params.get("fresh") == "1")
 
 
