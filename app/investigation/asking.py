@@ -7,7 +7,7 @@ principal on a check further in. So the fields are joined between sets of spans:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -88,8 +88,10 @@ def own_words(text: str) -> nodes.Query:
     return query
 
 
-def window(last: str, start: str, end: str, now_ns: UnixNanos) -> Window:
-    """The window asked for: between two times where both are given, else the last stretch.
+def window(
+    last: str, start: str, end: str, now_ns: UnixNanos, *, lasts: Mapping[str, int] = LASTS, default: str = _DEFAULT_LAST
+) -> Window:
+    """The window asked for: between two times where both are given, else the last stretch, of those on offer.
 
     Errors: InvalidInput names the field.
     """
@@ -98,10 +100,10 @@ def window(last: str, start: str, end: str, now_ns: UnixNanos) -> Window:
         if begin >= until:
             raise InvalidInput("The end lies before the start.", field="end")
         return Window(begin, until)
-    if last and last not in LASTS:
-        raise InvalidInput(f"{last[:20]!r} is not one of {', '.join(LASTS)}.", field="last")
-    chosen = last or _DEFAULT_LAST
-    return Window(UnixNanos(now_ns - LASTS[chosen]), now_ns, chosen)
+    if last and last not in lasts:
+        raise InvalidInput(f"{last[:20]!r} is not one of {', '.join(lasts)}.", field="last")
+    chosen = last or default
+    return Window(UnixNanos(now_ns - lasts[chosen]), now_ns, chosen)
 
 
 def _instant(text: str, field: str) -> UnixNanos:
