@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "user": "app.cli.user",
     "db": "app.cli.db",
     "explain": "app.cli.explain",
+    "doctor": "app.cli.doctor",
     "rules": "app.cli.rules",
     "export": "app.cli.export",
     "embedded": "app.cli.embedded",

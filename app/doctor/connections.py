@@ -248,7 +248,8 @@ def reachable(check: str, connection: Connection) -> Iterator[Finding | Unknown]
     if connection.configured:
         severity = Severity.BROKEN if needed else Severity.HARMFUL
     else:
-        severity = {"Tempo": Severity.BROKEN, "Prometheus": Severity.HARMFUL}.get(source, Severity.NOTE)
+        # Not a failure but a choice; what it costs stands among the checks that could not be made.
+        severity = {"Tempo": Severity.BROKEN, "Prometheus": Severity.WEAK}.get(source, Severity.NOTE)
     yield Finding(
         check=check,
         area=Area.CONNECTION,

@@ -14,7 +14,7 @@ from app.doctor.finding import Severity, Unknown
 from app.doctor.observe import Observed
 from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, finding, links, of, parts_of, sampled
 
-_SPOKE = 20  # spans in the window before, below which silence may be chance
+_SPOKE = 20  # expected spans, below which silence may be chance
 
 
 # ------------------------------------------------------------------------------------------------------------ silence
@@ -59,8 +59,10 @@ def silent(check: str, facts: Facts) -> Said:
         yield Unknown(check, "There is nothing before this window to compare it with.")
         return
     called = {link.callee for link in links(facts)}
+    # Where less comes in altogether, silence of one may be chance.
+    ebb = min(1.0, sum(facts.spans.values()) / sum(facts.before.values()))
     for service, count in sorted(facts.before.items()):
-        if count < _SPOKE or facts.spans.get(service, 0):
+        if count * ebb < _SPOKE or facts.spans.get(service, 0):
             continue
         still = service in called
         yield finding(

@@ -78,7 +78,11 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Pipeline(msgspec.Struct, frozen=True):
-    """What Prometheus knows of the way telemetry takes. collectors: instances that report their own numbers."""
+    """What Prometheus knows of the way telemetry takes.
+
+    collectors:      instances that report their own numbers
+    scraped_for_ns:  for how long of the window something was scraped, Prometheus itself aside
+    """
 
     targets: tuple[Scraped, ...] | Missing
     collectors: tuple[str, ...]
@@ -88,6 +92,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     accepted: int | None
     auth_series: int
     auth_series_before: bool
+    scraped_for_ns: int
     rules: tuple[str, ...] | Missing
     broken_rules: tuple[tuple[str, str], ...] = ()
     blind_alerts: tuple[str, ...] = ()

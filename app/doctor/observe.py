@@ -17,7 +17,7 @@ from app.analysis.peers import Peer
 from app.analysis.reading import Reading
 from app.analysis.verdict import Confidence, FindingKind, Outcome, Verdict
 from app.traces import semconv
-from app.traces.model import Node, SpanKind, Trace
+from app.traces.model import Node, Span, SpanKind, Status, Trace
 
 _LONGEST = 120
 _MOST_CALLS = 200
@@ -176,10 +176,19 @@ def _calls(reading: Reading) -> Iterator[Call]:
         if not peers.is_call_between_services(span) or peers.is_side_call(span) or peers.connection_failed(span):
             continue
         callee = _answered_by(node)
-        if not callee and not gaps.is_open_call(reading, node):
-            continue  # carried by a call below it, which has its own line
+        # What is carried by a call below has its line there; what nobody answered, nobody may have seen.
+        if not callee and not (gaps.is_open_call(reading, node) and _was_answered(span)):
+            continue
         asked = peers.of_call(span) in _ASKED or reading.answer(node) is Answer.REFUSED
         yield Call(node.service[:_LONGEST], semconv.peer(span)[:_LONGEST], _address(node), callee[:_LONGEST], asked)
+
+
+def _was_answered(span: Span) -> bool:
+    """Whether the service itself gave the answer: a proxy in front of it says 502 to 504, and a time-out says nothing."""
+    status, rpc = semconv.http_status(span), semconv.grpc_status(span)
+    if rpc is not None:
+        return rpc not in (1, 4, 14)
+    return status not in (502, 503, 504) if status is not None else span.status is not Status.ERROR
 
 
 def _answered_by(call: Node) -> str:

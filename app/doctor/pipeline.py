@@ -8,10 +8,12 @@ import re2
 
 from app.doctor.facts import Facts, Missing, Pipeline, Tally
 from app.doctor.finding import Area, Finding, Language, Severity, Unknown, anchor
+from app.times import MINUTE
 
 # Jobs that carry what Clew reads. Others may be down without harm to it.
 _OURS = re2.compile(r"(?i)otel|collector|security|span.?metric|alloy|agent|tempo|clew|trac")
 _FULL = 0.8
+_SETTLED = 2 * MINUTE
 
 _SCRAPE = """\
 scrape_configs:
@@ -118,6 +120,9 @@ def auth_metrics(check: str, facts: Facts) -> Said:
     spoke = pipeline.auth_series_before
     if not checks and not spoke:
         yield Unknown(check, "There are neither auth spans nor auth metrics in this window.")
+        return
+    if not spoke and 0 < pipeline.scraped_for_ns < _SETTLED:
+        yield Unknown(check, "Prometheus has scraped for less than two minutes.")
         return
     yield _finding(
         check,

@@ -55,7 +55,7 @@ class ServiceRow(msgspec.Struct, frozen=True):
     spans:          in the whole window, as the backend counts them; None where it does not count
     traces:         of the sample, in which it takes part
     on_auth_path:   it decides, refuses, is the entry, or stands between the entry and a check
-    auth_signals:   requests of the service on which a check says how it decided, of all its requests on which it should
+    auth_signals:   traces in which a check of the service says how it decided, of all in which it takes part
     client_address: entries that say whose address called (only where it is an entry)
     principal:      its auth checks after which it is known who asked
     context_in:     requests from another service that came with the caller's context
@@ -155,6 +155,14 @@ class Report(msgspec.Struct, frozen=True):
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity is severity)
+
+    def only(self, area: Area) -> Report:
+        """The same report with the checks and findings of one area; the score stays that of the whole."""
+        return msgspec.structs.replace(
+            self,
+            findings=tuple(finding for finding in self.findings if finding.area is area),
+            checks=tuple(check for check in self.checks if check.area is area),
+        )
 
     @property
     def unknown(self) -> tuple[CheckResult, ...]:

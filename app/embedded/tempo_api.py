@@ -85,6 +85,7 @@ class TempoApi:
             Route("/api/echo", self._echo),
             Route("/api/status/buildinfo", self._build_info),
             Route("/status/version", self._version),
+            Route("/status/config", self._config),
             Route("/api/traces/{trace_id}", self._handled(self._trace_v1)),
             Route("/api/v2/traces/{trace_id}", self._handled(self._trace_v2)),
             Route("/api/search", self._handled(self._search)),
@@ -132,6 +133,10 @@ class TempoApi:
 
     async def _version(self, request: Request) -> Response:
         return PlainTextResponse(f"clew, version {clew.__version__}\n")
+
+    async def _config(self, request: Request) -> Response:
+        """As much of Tempo's listing as there is a setting for: how long spans are kept."""
+        return PlainTextResponse(f"compactor:\n    compaction:\n        block_retention: {self._store.retention.age_s}s\n")
 
     # ------------------------------------------------------------------------------------------------ trace by id
 

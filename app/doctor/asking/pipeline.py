@@ -22,6 +22,7 @@ _LOSSES = (
     r"|clew_embedded_(accepted|refused)_spans_total"
 )
 _WHERE = ("exporter", "receiver", "policy", "processor")
+_OWN = "prometheus"  # the job under which it is usually told to scrape itself
 _STILL = 5 * MINUTE
 _MOST = 200
 
@@ -57,6 +58,7 @@ async def pipeline(prometheus: PrometheusClient, labels: LabelMap, start_ns: int
         accepted=_accepted(losses),
         auth_series=round(_first(now.series)),
         auth_series_before=bool(before.series),
+        scraped_for_ns=end_ns - min((ns for (job, _), ns in since.items() if job != _OWN), default=end_ns),
         rules=found_rules if isinstance(found_rules, Missing) else tuple(r.name for r in auth_rules if r.kind == "alerting"),
         broken_rules=tuple((rule.name[:120], rule.last_error[:300]) for rule in auth_rules if rule.health == "err"),
         blind_alerts=blind,
@@ -73,7 +75,7 @@ async def _targets(prometheus: PrometheusClient) -> tuple[Scraped, ...] | Missin
                 one.labels.get("instance", "")[:120],
                 one.health != "down",
                 one.last_error[:200],
-                own=one.labels.get("job") == "prometheus",
+                own=one.labels.get("job") == _OWN,
             )
             for one in found
         )
@@ -86,7 +88,7 @@ async def _targets(prometheus: PrometheusClient) -> tuple[Scraped, ...] | Missin
     except SourceError as error:
         return Missing(error.sentence)
     return tuple(
-        Scraped(job[:120], instance[:120], one.samples[-1].value != 0, own=job == "prometheus")
+        Scraped(job[:120], instance[:120], one.samples[-1].value != 0, own=job == _OWN)
         for one in answer.series
         for job, instance in [(one.labels.get("job", ""), one.labels.get("instance", ""))]
     )
