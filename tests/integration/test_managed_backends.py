@@ -25,11 +25,12 @@ from support.embedded_backend import EmbeddedBackend
 from support.fault_server import self_signed
 from support.managed_backend import ManagedBackend, Product, Token
 from support.metrics_app import MetricsApp
-from support.parts import require
 from support.real_parts import START_S, RealPart, start_alertmanager, start_prometheus
 
 from app.cases.preserve import version_of
+from app.doctor import connections
 from app.errors import NotFound, SourceError, SourceRefused, SourceUnavailable
+from app.investigation.sources import Sources
 from app.settings import Settings, load
 from app.sources.webhook import decode_webhook
 from app.times import MINUTE, SECOND, now_ns
@@ -107,14 +108,14 @@ def world(tmp_path_factory) -> Iterator[World]:
         here = World(folder, tempo, prometheus, alertmanager,
                      {"TEMPO": empty.query, "PROMETHEUS": blank.url, "ALERTMANAGER": idle.url})  # fmt: skip
         direct = load(tempo={"url": tempo.query}, prometheus={"url": prometheus.url}, alertmanager={"url": alertmanager.url})
-        until(direct, lambda clients: clients.alertmanager.alerts())
+        until(direct, lambda clients: clients.alertmanager.alerts(), "the alert did not reach Alertmanager")
         yield here
 
 
-def until(settings: Settings, asking: Callable[[Any], Awaitable[Any]]) -> None:
+def until(settings: Settings, asking: Callable[[Any], Awaitable[Any]], words: str) -> None:
     end = time.monotonic() + 2 * START_S
     while not asked(settings, asking):
-        assert time.monotonic() < end, "the alert did not reach Alertmanager"
+        assert time.monotonic() < end, words
         time.sleep(0.2)
 
 
@@ -236,6 +237,17 @@ def test_alerts_through_the_service(cloud):
         assert await clients.alertmanager.ready()
 
     asked(settings_from(cloud[1]), asking)
+
+
+def test_the_doctor_finds_nothing_wrong_with_the_connections(cloud):
+    async def asking(clients):
+        sources = Sources(clients.tempo, clients.prometheus, clients.alertmanager)
+        return await connections.ask(sources, now_ns())
+
+    found = asked(settings_from(cloud[1]), asking)
+    assert [(one.source, one.reachable, one.authorised, one.problem, one.clock_ns) for one in found] == [
+        (source, True, True, "", 0) for source in ("Tempo", "Prometheus", "Alertmanager")
+    ]
 
 
 WRONG_TOKEN = ("does not accept Clew's credentials (401): the user name is not this product's, "
@@ -411,15 +423,31 @@ def test_a_bearer_token_where_one_is_asked_for(world):
             asked(settings_from({**variables, "CLEW_PROMETHEUS__BEARER_TOKEN": ENDED}), SMALLEST["PROMETHEUS"])
 
 
-def test_prometheus_takes_the_lines_that_write_on(tmp_path):
-    file = tmp_path / "prometheus.yml"
-    lines = yaml.safe_load(block("### Sending: the Collector", "yaml\n# prometheus.yml[^\n]*"))
-    lines["remote_write"][0]["basic_auth"]["password_file"] = str(PAGE)  # promtool looks whether it is there
-    file.write_text(yaml.safe_dump(lines))
-    command = [require("promtool", "prometheus"), "check", "config", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert lines["remote_write"][0]["send_exemplars"] is True
+def test_samples_and_exemplars_are_written_on_by_the_lines_of_the_page(tmp_path):
+    (lines,) = yaml.safe_load(block("### Sending: the Collector", "yaml\n# prometheus.yml[^\n]*"))["remote_write"]
+    token = tmp_path / "token"
+    token.write_text(WRITE)
+    receives = ("--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage")
+    with MetricsApp() as metrics, start_prometheus(tmp_path / "receiver", flags=receives) as receiver:
+        metrics.failing = 7
+        push = Product(f"{receiver.url}/api/v1/write", "/api/prom/push", "222222", TOKENS, lambda method, path: "metrics:write")
+        with ManagedBackend(push) as service:
+            lines["url"] = re.sub(r"^https://[^/]+", service.url, lines["url"])
+            lines["basic_auth"]["password_file"] = str(token)
+            with start_prometheus(tmp_path / "sender", targets=[metrics.target], remote_write=[lines]):
+                settings = load(prometheus={"url": receiver.url})
+                until(settings, lambda clients: _series(clients, "app_failing"), "the sample did not arrive")
+                until(settings, lambda clients: _exemplars(clients), "the exemplar did not arrive")
+        assert {(method, path) for method, path, _ in service.asked} == {("POST", "/api/prom/push")}
+
+
+async def _series(clients: Clients, query: str) -> object:
+    return (await clients.prometheus.query(query)).series
+
+
+async def _exemplars(clients: Clients) -> object:
+    found = await clients.prometheus.query_exemplars("app_duration_seconds_bucket", now_ns() - 10 * MINUTE, now_ns())
+    return found.exemplars
 
 
 def test_what_grafana_tells_of_an_alert_is_understood():

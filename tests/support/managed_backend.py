@@ -116,7 +116,7 @@ class ManagedBackend:
         if self.busy:
             self.busy -= 1
             return _no(429, "too many requests", **{"Retry-After": self.retry_after})
-        if not where.path.startswith(f"{product.prefix}/") or below.startswith(product.absent or ("\0",)):
+        if not f"{where.path}/".startswith(f"{product.prefix}/") or below.startswith(product.absent or ("\0",)):
             return _no(404, "not found")
         upstream = product.upstream
         if not isinstance(upstream, str):
@@ -146,7 +146,7 @@ def _ask(upstream: str, request: BaseHTTPRequestHandler, path: str, body: bytes)
     connection = http.client.HTTPConnection(base.netloc, timeout=30)
     try:
         headers = {name: request.headers[name] for name in _PASSED_ON if request.headers[name]}
-        connection.request(request.command, path, body or None, headers)
+        connection.request(request.command, base.path + path, body or None, headers)
         answer = connection.getresponse()
         return answer.status, answer.getheader("content-type", "application/octet-stream"), answer.read(), {}
     finally:

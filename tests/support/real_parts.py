@@ -89,6 +89,7 @@ def start_prometheus(
     alertmanagers: Sequence[str] = (),
     interval: str = "1s",
     flags: Sequence[str] = ("--enable-feature=exemplar-storage",),
+    remote_write: Sequence[Mapping[str, object]] = (),
 ) -> RealPart:
     """A Prometheus that scrapes itself and `targets` (host:port) and evaluates `rules` (the text of a rule file).
 
@@ -105,6 +106,7 @@ def start_prometheus(
             {"job_name": "app", "static_configs": [{"targets": list(targets)}]},
         ],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
+        "remote_write": list(remote_write),
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
     (folder / "rules.yml").write_text(rules or "groups: []\n")
