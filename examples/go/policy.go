@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 
@@ -51,6 +52,7 @@ func decide(w http.ResponseWriter, r *http.Request) {
 		return nil
 	}, clientAddress(r), attribute.String("user.id", asked.Subject), attribute.StringSlice("user.roles", []string{asked.Role}),
 		attribute.String("auth.resource", asked.Resource), attribute.String("auth.action", asked.Action))
+	slog.InfoContext(r.Context(), "decided", "allow", reason == "")
 	answer(w, http.StatusOK, decision{Allow: reason == "", Reason: reason})
 }
 
