@@ -48,7 +48,7 @@ class Part(msgspec.Struct, frozen=True):
 
     requests:  SERVER spans; from_others: of them with a caller in another service; roots: without any
     checks:    spans that say how an auth check ended
-    refusals:  SERVER spans that refused; silent: of them without any span at or below that says why
+    refusals:  SERVER spans that refused; silent: of them without a span at or below that refused or says why
     on_path:   it stands between the entry and a check, or makes one
     orphans:   spans whose parent was never stored
     shift_ns:  by how much its times had to be moved to fit those of its callers
@@ -164,10 +164,13 @@ def _parts(trace: Trace, reading: Reading) -> Iterator[Part]:
 
 
 def _explained(reading: Reading, node: Node) -> bool:
-    """Whether some span at or below says that, and so why, it was refused."""
-    return node.index in reading.signals or reading.below(
-        node, "doctor: says no", lambda each: each.index in reading.signals and reading.signals[each.index].decision != "allow"
-    )
+    """Whether some span at or below says why it was refused, or the refusal only passed through from below."""
+
+    def says_no(each: Node) -> bool:
+        signal = reading.signals.get(each.index)
+        return reading.answer(each) is Answer.REFUSED if signal is None else signal.decision != "allow"
+
+    return node.index in reading.signals or reading.below(node, "doctor: says no", says_no)
 
 
 def _calls(reading: Reading) -> Iterator[Call]:
