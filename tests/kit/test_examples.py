@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2 as httpx
+import jwt
 import msgspec
 import pytest
 from kit import examples
@@ -32,6 +34,7 @@ class Played(msgspec.Struct):
     """One language's example after the five calls, with names hashed."""
 
     service: str
+    url: str
     calls: dict[str, Call]
     traces: dict[str, Trace]
     log: Path
@@ -66,7 +69,7 @@ def played(language, database, backend, tmp_path_factory) -> Iterator[Played]:
     program = examples.built(language, LANGUAGES[language])
     with examples.start(program, log, backend, DATABASE_URL=database) as part:
         calls = examples.make_the_calls(part.url)
-        yield Played(f"{language}-shop", calls, examples.traces_of(backend, calls), log)
+        yield Played(f"{language}-shop", part.url, calls, examples.traces_of(backend, calls), log)
 
 
 def test_every_call_is_answered_as_it_should_be(played):
@@ -133,6 +136,36 @@ def test_neither_names_nor_secrets_are_told(played):
     assert [found for text in told for found in examples.SECRET.findall(text)] == []
     for call in ("signed_in", "wrong_password"):
         assert any("user.hash" in span.attributes for span in examples.spans(played.traces[call]))
+
+
+def test_a_forged_token_is_refused_for_what_it_is(played, backend):
+    """Signed with another key, signed with none, cut short, and not there: none of them names a person."""
+    claims = {"sub": ADA, "role": "clerk", "customer": "ada", "iss": "shop", "iat": 1, "exp": 4_000_000_000}
+    forged = {
+        "other_key": jwt.encode(claims, "not the key of this test, but long enough", algorithm="HS256"),
+        "no_signature": jwt.encode(claims, None, algorithm="none"),
+        "other_issuer": jwt.encode({**claims, "iss": "elsewhere"}, examples.TOKEN_KEY, algorithm="HS256"),
+        "cut": jwt.encode(claims, examples.TOKEN_KEY, algorithm="HS256")[:-4],
+        "missing": "",
+    }
+    calls = {}
+    for name, token in forged.items():
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        answer = httpx.get(f"{played.url}/orders/1", headers=headers, trust_env=False)
+        assert (answer.status_code, answer.json()) == (401, {"error": "token_invalid"}), name
+        calls[name] = Call(name, "GET", "/orders/1", 401, 401, answer.headers["x-trace-id"])
+    for name, trace in examples.traces_of(backend, calls).items():
+        verdict = examples.judge(trace)
+        assert (verdict.outcome, verdict.reason, verdict.principal) == (Outcome.DENIED, "token_invalid", None), name
+
+
+def test_an_unknown_name_gets_the_answer_of_a_wrong_password(played, backend):
+    """What tells them apart stands in the trace only."""
+    answer = httpx.post(f"{played.url}/login", json={"name": "nobody", "password": "x"}, trust_env=False)
+    assert (answer.status_code, answer.json()) == (401, {"error": "invalid_credentials"})
+    call = Call("unknown", "POST", "/login", 401, 401, answer.headers["x-trace-id"])
+    verdict = examples.judge(examples.traces_of(backend, {"unknown": call})["unknown"])
+    assert (verdict.outcome, verdict.reason) == (Outcome.DENIED, "unknown_user")
 
 
 def test_health_checks_leave_no_traces(played, backend):

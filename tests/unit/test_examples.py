@@ -1,0 +1,57 @@
+"""What the examples have in common, without running them: `make test-kit` does that."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+
+import jwt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+SCHEMA = (EXAMPLES / "database" / "schema.sql").read_text()
+GUIDES = {"python": "py", "go": "go"}
+KEY = "a key of this test, which is long enough"
+
+
+@pytest.fixture(scope="module")
+def five_calls():
+    spec = importlib.util.spec_from_file_location("five_calls", EXAMPLES / "five_calls.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_schema_keeps_hashes_of_the_demo_passwords_and_no_password(five_calls):
+    kept = {name: (salt, digest) for name, salt, digest in re.findall(r"'(\w+)', '([0-9a-f]{32})',\s+'([0-9a-f]{64})'", SCHEMA)}
+    for name, password in five_calls.DEMO_PASSWORDS.items():
+        salt, digest = kept[name]
+        assert hashlib.pbkdf2_hmac("sha256", password.encode(), bytes.fromhex(salt), 100_000).hex() == digest
+        assert password not in SCHEMA
+
+
+def test_the_expired_token_is_refused_for_its_age_alone(five_calls):
+    good = jwt.encode({"sub": "u-1", "exp": 4_000_000_000, "iss": "shop"}, KEY, algorithm="HS256")
+    old = five_calls.expired(good, KEY.encode())
+    with pytest.raises(jwt.ExpiredSignatureError):
+        jwt.decode(old, KEY, algorithms=["HS256"], issuer="shop")
+    claims = jwt.decode(old, KEY, algorithms=["HS256"], issuer="shop", options={"verify_exp": False})
+    assert claims["sub"] == "u-1"
+
+
+def test_an_answer_without_a_token_is_no_reason_to_stop(five_calls):
+    for token in ("", "a.b", "a.b.c"):
+        assert five_calls.expired(token, KEY.encode()) == token
+
+
+@pytest.mark.parametrize("language", GUIDES)
+def test_a_guide_shows_code_of_its_example(language):
+    """Whole lines, as they stand there."""
+    sources = [path.read_text() for path in (EXAMPLES / language).glob(f"*.{GUIDES[language]}")]
+    shown = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "instrumenting" / f"{language}.md").read_text(), re.DOTALL)
+    assert shown
+    for block in shown:
+        assert any(block in source for source in sources), block
