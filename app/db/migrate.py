@@ -37,9 +37,7 @@ async def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
 
     Errors: SchemaMismatch where a newer Clew was here; nothing is changed then.
     """
-    at = await current(settings)
-    if at is not None and not _knows(at):
-        await check(settings)
+    check_known(await current(settings))
     await _run(settings, lambda config: _command("upgrade", config, revision))
 
 
@@ -72,13 +70,21 @@ async def check(settings: DatabaseSettings) -> None:
     at, needs = await current(settings), newest()
     if at == needs:
         return
-    if at is not None and not _knows(at):
-        raise SchemaMismatch(
-            f"The database was written by a newer Clew: it is at revision {at[:40]}, this one knows revisions up to {needs}. "
-            "Install that version, or restore a backup."
-        )
+    check_known(at)
     state = "is empty" if at is None else f"is at revision {at}"
     raise SchemaMismatch(f"The database {state}; this Clew needs revision {needs}. Run: clew db upgrade")
+
+
+def check_known(revision: str | None) -> None:
+    """Pass when this Clew can bring a database from that revision to its own.
+
+    Errors: SchemaMismatch: a newer Clew wrote it.
+    """
+    if revision is not None and not _knows(revision):
+        raise SchemaMismatch(
+            f"The database was written by a newer Clew: it is at revision {revision[:40]}, "
+            f"this one knows revisions up to {newest()}. Install that version, or restore a backup."
+        )
 
 
 async def prepare(settings: DatabaseSettings) -> None:
