@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from app.doctor.finding import Area, Finding, Severity, Unknown, anchor
 from app.doctor.report import Connection, Feature
-from app.errors import SourceError, SourceRefused, SourceUnavailable, SourceUnreadable
+from app.errors import SourceError, SourceUnavailable, SourceUnreadable
 from app.investigation.sources import Sources
 from app.sources.alertmanager import AlertmanagerClient
 from app.sources.prometheus import PrometheusClient
@@ -151,10 +151,9 @@ def _absent(source: str) -> Connection:
 
 
 def _failed(client: Client, error: SourceError, clock_ns: int | None, begun: float) -> Connection:
-    reachable = not isinstance(error, SourceUnavailable) or clock_ns is not None
-    authorised = None
-    if reachable:
-        authorised = not (isinstance(error, SourceRefused) and _is_stranger(error))
+    reachable = not isinstance(error, SourceUnavailable) or bool(error.status) or clock_ns is not None
+    # Whoever fails before looking at the credentials says nothing about them.
+    authorised = None if isinstance(error, SourceUnavailable) else not _is_stranger(error)
     return Connection(
         client.NAME,
         configured=True,
