@@ -33,6 +33,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     fail_open:     orders goes on where the policy service does not answer.
     ignore_policy: orders notes a policy denial and goes on.
     careless:      debugging was left on: edge-gateway writes tokens onto its spans, identity e-mail addresses.
+    free_names:    identity puts the login name into the name of its spans, and so into a label of every metric on them.
     clock_off_s:   its clock is ahead by so many seconds, and so is every span it writes.
     """
 
@@ -42,6 +43,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     fail_open: bool = False
     ignore_policy: bool = False
     careless: bool = False
+    free_names: bool = False
     clock_off_s: float = 0.0
 
 

@@ -123,7 +123,8 @@ def create(config: ServiceConfig, faults: Faults) -> tuple[fastapi.FastAPI, dict
         }  # fmt: skip
         if faults.careless:
             attributes["user.email"] = f"{given.login}@shop.example"
-        with check(tracer, "auth.login", attributes) as opened:
+        name = f"auth.login {given.login}" if faults.free_names else "auth.login"
+        with check(tracer, name, attributes) as opened:
             account = directory.find(given.login)
             if account is not None:
                 opened.note(**{CURRENT.user_id: account.id})
