@@ -20,8 +20,14 @@ app.use(require(ROLES[role]));
 app.use((request, response) => void response.status(404).json({ error: 'not_found' }));
 // Express knows an error handler by its four parameters.
 app.use((error, request, response, _next) => {
-  if (error instanceof telemetry.Refusal) return void response.status(error.status).json({ error: error.answer });
-  if (error.status >= 400 && error.status < 500) return void response.status(error.status).json({ error: 'bad_request' });
+  if (error instanceof telemetry.Refusal) {
+    if (error.status === 401) response.set('WWW-Authenticate', 'Bearer');
+    return void response.status(error.status).json({ error: error.answer });
+  }
+  // Of reading the body: no JSON, too long.
+  if (error.status >= 400 && error.status < 500) {
+    return void response.status(error.status).json({ error: 'bad_request' });
+  }
   telemetry.log('ERROR', `failed: ${error.name}`);
   response.status(503).json({ error: 'unavailable' });
 });

@@ -1,5 +1,5 @@
 'use strict';
-// All that this service says about itself: traces by OpenTelemetry, logs as JSON lines that carry the ids of their trace.
+// All that this service says about itself: traces by OpenTelemetry, logs as JSON lines with the ids of their trace.
 // To take over as it is. Require it before anything else: libraries are instrumented when they are first loaded.
 
 const { createHmac } = require('node:crypto');
@@ -120,7 +120,8 @@ function clientAddress(request) {
 function log(severity, message, fields = {}) {
   const { traceId, spanId } = trace.getActiveSpan()?.spanContext() ?? {};
   const timestamp = new Date().toISOString();
-  process.stdout.write(`${JSON.stringify({ timestamp, severity, message, trace_id: traceId, span_id: spanId, ...fields })}\n`);
+  const line = { timestamp, severity, message, trace_id: traceId, span_id: spanId, ...fields };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 /** The id of the trace that is being written. */

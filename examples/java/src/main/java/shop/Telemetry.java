@@ -81,8 +81,9 @@ final class Telemetry {
     trustForwardedFor = "true".equals(environment.get("TRUST_FORWARDED_FOR"));
     tracer = sdk.getTracer("shop");
     http = JavaHttpServerTelemetry.builder(sdk).addAttributesExtractor(new ClientAddress()).build();
-    // Values of parameters are left out, as is its default.
-    jdbc = JdbcTelemetry.create(sdk);
+    // With a span for getting a connection, which is what fails when the database is down. Values of parameters are left
+    // out, as is its default.
+    jdbc = JdbcTelemetry.builder(sdk).setDataSourceInstrumenterEnabled(true).build();
   }
 
   /** Gives the requests of a route their SERVER spans. */
@@ -164,9 +165,10 @@ final class Telemetry {
     }
   }
 
-  /** The id of the trace that is being written. */
+  /** The id of the trace that is being written; "" where none is. */
   static String traceId() {
-    return Span.current().getSpanContext().getTraceId();
+    SpanContext span = Span.current().getSpanContext();
+    return span.isValid() ? span.getTraceId() : "";
   }
 
   /** By itself the instrumentation of the server believes X-Forwarded-For from anybody. */

@@ -64,7 +64,11 @@ final class Web {
   private static void send(HttpExchange exchange, Answer answer) throws IOException {
     byte[] body = JSON.writeValueAsBytes(answer.body());
     exchange.getResponseHeaders().set("Content-Type", "application/json");
+    // So that whoever was refused can say which request it was.
     exchange.getResponseHeaders().set("x-trace-id", Telemetry.traceId());
+    if (answer.status() == 401) {
+      exchange.getResponseHeaders().set("WWW-Authenticate", "Bearer");
+    }
     try (exchange) {
       exchange.sendResponseHeaders(answer.status(), body.length);
       exchange.getResponseBody().write(body);
