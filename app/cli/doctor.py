@@ -6,7 +6,6 @@ Exit status: 0; 1 where `--fail-on` names a severity and something is as bad or 
 from __future__ import annotations
 
 import asyncio
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,8 +48,7 @@ def doctor(
     if only is not None:
         report = report.only(only)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-        sys.stdout.buffer.flush()
+        typer.echo(msgspec.json.encode(report).decode())
     else:
         typer.echo(render(report, only))
     if fail_on is not None and any(SEVERITIES.index(f.severity) <= SEVERITIES.index(fail_on) for f in report.findings):

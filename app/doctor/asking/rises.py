@@ -16,7 +16,7 @@ Alive = Mapping[tuple[str, str], int]
 
 def step(start_ns: int, end_ns: int) -> int:
     """The distance of samples to ask for, in nanoseconds."""
-    return max(15 * SECOND, (end_ns - start_ns) // _POINTS // SECOND * SECOND)
+    return max(5 * SECOND, (end_ns - start_ns) // _POINTS // SECOND * SECOND)
 
 
 async def alive(prometheus: PrometheusClient, start_ns: int, end_ns: int) -> Alive:
