@@ -17,6 +17,7 @@ from app.db import migrate
 from app.db.session import Database
 from app.doctor import gather
 from app.doctor.report import Report
+from app.doctor.store import open_cases
 from app.investigation import labels
 from app.investigation.judging import judge_of
 from app.investigation.opened import OpenTraces
@@ -124,7 +125,9 @@ def doctor(application: FastAPI) -> Examine:
         clients: Clients = state.clients
         sources = Sources(clients.tempo, clients.prometheus, clients.alertmanager)
         start = UnixNanos(now - length)
-        return await gather.examine(sources, state.judge, state.labels, start_ns=start, end_ns=now, now_ns=now)
+        async with state.database.reading() as db:
+            cases = await open_cases(db)
+        return await gather.examine(sources, state.judge, state.labels, start_ns=start, end_ns=now, now_ns=now, cases=cases)
 
     return examine
 
