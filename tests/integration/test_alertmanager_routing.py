@@ -70,7 +70,7 @@ def inbox(tmp_path_factory) -> Iterator[Inbox]:
 def start(base: Path, url: str) -> RealPart:
     program, port = require("prometheus-alertmanager", "prometheus-alertmanager"), free_port()
     text = (SHIPPED / "alertmanager.yml").read_text()
-    text = text.replace("https://clew.example", url).replace("/etc/alertmanager", str(base))
+    text = text.replace("http://clew:8000", url).replace("/etc/alertmanager", str(base))
     text = text.replace("group_wait: 10s", "group_wait: 1s")
     (base / "alertmanager.yml").write_text(text)
     (base / "clew.tmpl").write_text((SHIPPED / "clew.tmpl").read_text())

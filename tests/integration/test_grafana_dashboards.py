@@ -158,7 +158,7 @@ def serve_text(text: Callable[[], str]) -> Iterator[str]:
 def prometheus(base: Path, metrics: str, collector: str) -> RealPart:
     """The shipped configuration with both targets here, asked each second."""
     text = (RULES / "prometheus.yml").read_text()
-    text = text.replace("otel-collector.example:8889", metrics).replace("otel-collector.example:8888", collector)
+    text = text.replace("otel-collector:8889", metrics).replace("otel-collector:8888", collector)
     text = text.replace("15s", "1s").replace("30s", "1s")
     (base / "prometheus.yml").write_text(text)
     for rules in RULES.glob("*.rules.yml"):
