@@ -61,10 +61,16 @@ func run() error {
 		Addr:    net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "127.0.0.1"), cmp.Or(os.Getenv("PORT"), "8080")),
 		Handler: instrument(mux), ReadHeaderTimeout: 5 * time.Second,
 	}
-	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
+	ended := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		ended <- server.Shutdown(late)
+	})
 	slog.Info("listening", "address", server.Addr)
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	// Requests that had begun are answered before their spans are flushed.
+	return <-ended
 }

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from telemetry import PROXIES, Refused, check, client_address, instrument, set_up, who
+from telemetry import PROXIES, Refused, check, client_address, instrument, set_up, until_sent, who
 
 ROLE = os.environ.get("ROLE", "all")
 log = logging.getLogger("shop")
@@ -120,7 +120,7 @@ async def refused(request: Request, error: Refused) -> JSONResponse:
 
 
 set_up("orders" if ROLE == "orders" else "python-shop")
-app = FastAPI(openapi_url=None)
+app = FastAPI(openapi_url=None, lifespan=until_sent)
 app.add_exception_handler(Refused, refused)
 app.include_router(order_routes)
 if ROLE == "all":

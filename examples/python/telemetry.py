@@ -12,14 +12,15 @@ with check("auth.permission_check", auth_method="bearer", auth_resource="order",
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +62,16 @@ def set_up(service: str) -> None:
 def instrument(app: FastAPI) -> None:
     """A SERVER span for each request but health checks, and nothing for the single messages of a request."""
     FastAPIInstrumentor.instrument_app(app, excluded_urls="/healthz", exclude_spans=["receive", "send"])
+
+
+@asynccontextmanager
+async def until_sent(app: FastAPI) -> AsyncIterator[None]:
+    """FastAPI's `lifespan`: sends what is still queued before the process ends.
+
+    uvicorn ends it by the very signal it was sent, and then nothing runs that was registered for the interpreter's exit.
+    """
+    yield
+    await asyncio.to_thread(trace.get_tracer_provider().shutdown)
 
 
 class Refused(Exception):

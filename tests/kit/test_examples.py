@@ -184,6 +184,15 @@ def test_without_its_settings_it_writes_names_and_believes_no_forwarded_address(
     assert "user.hash" not in login.attributes
 
 
+def test_the_last_spans_are_sent_before_it_ends(language, database, backend, tmp_path):
+    """A service is stopped for a new version all the time; what was refused just before that is not lost."""
+    program = examples.built(language, LANGUAGES[language])
+    patient = {"OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    with examples.start(program, tmp_path / "log", backend, DATABASE_URL=database, **patient) as part:
+        calls = examples.make_the_calls(part.url)
+    assert examples.traces_of(backend, calls).keys() == calls.keys()
+
+
 def test_a_service_without_a_key_for_tokens_does_not_start(language, database, backend, tmp_path):
     program = examples.built(language, LANGUAGES[language])
     part: RealPart | None = None
