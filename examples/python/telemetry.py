@@ -71,7 +71,9 @@ async def until_sent(app: FastAPI) -> AsyncIterator[None]:
     uvicorn ends it by the very signal it was sent, and then nothing runs that was registered for the interpreter's exit.
     """
     yield
-    await asyncio.to_thread(trace.get_tracer_provider().shutdown)
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        await asyncio.to_thread(provider.shutdown)
 
 
 class Refused(Exception):

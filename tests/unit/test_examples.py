@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import jwt
@@ -45,6 +48,17 @@ def test_the_expired_token_is_refused_for_its_age_alone(five_calls):
 def test_an_answer_without_a_token_is_no_reason_to_stop(five_calls):
     for token in ("", "a.b", "a.b.c"):
         assert five_calls.expired(token, KEY.encode()) == token
+
+
+def test_nobody_there_is_told_in_one_sentence():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: a call to it is refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, EXAMPLES / "five_calls.py", url, "--token-key", KEY]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{url} does not answer: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("language", GUIDES)
