@@ -12,7 +12,7 @@ from statistics import median
 from app.doctor import calls
 from app.doctor.calls import Link
 from app.doctor.facts import Facts
-from app.doctor.finding import Finding, Severity
+from app.doctor.finding import Finding, Severity, for_shell
 from app.doctor.observe import Observed
 from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, finding, links, of, parts_of, roots_of, sampled, speaks
 from app.times import MILLISECOND, SECOND, format_duration
@@ -108,7 +108,7 @@ def uninstrumented(check: str, facts: Facts) -> Said:
             measured=f"{count:,} calls in {len(touched):,} of {len(traces):,} traces",
             evidence=[trace_id for link in them for trace_id in link.evidence],
             remedy=f"Run {peer} with an OpenTelemetry SDK; docs/telemetry.md and examples/ show how.",
-            paste=SDK.format(service=peer.partition(":")[0].partition(".")[0] if not known else peer),
+            paste=SDK.format(service=for_shell(peer if known else peer.partition(":")[0].partition(".")[0])),
             language="shell",
         )
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from app.analysis.gaps import is_internal_address
 from app.analysis.verdict import Confidence, Outcome
 from app.doctor.facts import Facts, Missing
-from app.doctor.finding import Severity, Unknown
+from app.doctor.finding import Severity, Unknown, for_shell
 from app.doctor.observe import Observed
 from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, finding, links, of, parts_of, sampled
 
@@ -75,7 +75,7 @@ def silent(check: str, facts: Facts) -> Said:
             else "Its traffic ended, or its instrumentation did. In the second case attacks on it are not seen.",
             measured=f"0 spans; {count:,} before",
             remedy=f"Look whether {service} runs, and what its log says about exporting spans.",
-            paste=SDK.format(service=service),
+            paste=SDK.format(service=for_shell(service)),
             language="shell",
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import json
+import shlex
 from typing import Literal
 
 import msgspec
@@ -51,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     detail:   what it does to verdicts, and what it was read from; telemetry in it is capped, secrets are never in it
     measured: a number with its unit, such as "38 of 120 traces"
     evidence: ids of traces that show it, at most five
-    remedy:   what to do, one sentence; `paste` are configuration lines for it, "" where there are none
+    remedy:   what to do, one sentence; `paste` are lines of configuration, "" where there are none; names are quoted
     docs:     where docs/ explain it, such as "doctor.md#coverage-propagation_in"
     """
 
@@ -74,6 +76,20 @@ class Unknown(msgspec.Struct, frozen=True):
 
     check: str
     why: str
+
+
+def for_shell(text: str) -> str:
+    """A name from telemetry as one harmless word of a shell: what is offered for pasting will be pasted."""
+    return shlex.quote(_printable(text))
+
+
+def for_yaml(text: str) -> str:
+    """A name from telemetry as one YAML string."""
+    return json.dumps(_printable(text), ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def anchor(check: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import re2
 
 from app.doctor.facts import Facts, Missing, Pipeline, Tally
-from app.doctor.finding import Area, Finding, Language, Severity, Unknown, anchor
+from app.doctor.finding import Area, Finding, Language, Severity, Unknown, anchor, for_shell
 from app.times import MINUTE
 
 # Jobs that carry what Clew reads. Others may be down without harm to it.
@@ -103,7 +103,7 @@ def targets(check: str, facts: Facts) -> Said:
             + (" Until it answers, nobody sees whether spans arrive, and no alert from it is to be trusted." if ours else ""),
             measured="up is 0",
             remedy="Start it, or correct its address in scrape_configs.",
-            paste=f"curl -sS http://{target.instance}/metrics | head",
+            paste=f"curl -sS {for_shell(f'http://{target.instance}/metrics')} | head",
             language="shell",
         )
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from app.doctor.facts import Facts, Missing
-from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Severity, Unknown, anchor
+from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Severity, Unknown, anchor, for_yaml
 from app.doctor.observe import Place
 
 _MOST = 20
@@ -52,7 +52,7 @@ def hidden(check: str, facts: Facts) -> Said:
             measured=f"{len(traces):,} of {len(facts.traces):,} traces",
             evidence=tuple(traces[:MOST_EVIDENCE]),
             remedy=f"Take it out of {place.service}, mask it in the Collector, and replace the secret.",
-            paste=_MASK.format(attribute=place.attribute if place.attribute.isprintable() else "the.attribute"),
+            paste=_MASK.format(attribute=for_yaml(place.attribute)),
             paste_language="yaml",
             docs=anchor(check),
         )

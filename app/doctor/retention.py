@@ -20,8 +20,7 @@ _TEMPO = """\
 overrides: {defaults: {compaction: {block_retention: 720h}}}
 # Tempo 2
 compactor: {compaction: {block_retention: 720h}}
-# clew embedded
-clew embedded --retention 720h"""
+# clew embedded: --retention 720h"""
 
 Said = Iterator[Finding | Unknown]
 
