@@ -2,17 +2,20 @@
 
 import asyncio
 import datetime as dt
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import text
-from support import site
+from support import postgres, real_parts, site
 
 from app.db import migrate
 from app.db.session import Database
 from app.security import accounts, login
 from app.security.login import Door
 from app.security.roles import COMMAND_LINE, Role
-from app.settings import DatabaseSettings, SecuritySettings
+from app.settings import DatabaseSettings, SecuritySettings, load
 
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
@@ -62,3 +65,24 @@ async def test_a_server_that_went_away_is_a_page_and_not_ready(url, tmp_path):
         assert "Traceback" not in answer.text
         assert "elsewhere" not in answer.text
         assert (await reader.get("/readyz")).status_code == 200
+
+
+async def test_a_password_kept_apart_from_the_url_opens_it(tmp_path, monkeypatch):
+    with postgres.running(port=real_parts.free_port()) as server:
+        name = urlsplit(server.fresh_url()).path.removeprefix("/")
+        with psycopg.connect(f"host={server.folder} port={server.port} user={server.user} dbname={name}") as connection:
+            connection.execute("CREATE ROLE clew LOGIN PASSWORD 'kept apart'")
+            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO clew").format(sql.Identifier(name)))
+        url = f"postgresql://clew@127.0.0.1:{server.port}/{name}"
+        with pytest.raises(migrate.DatabaseFailed, match="no password supplied"):
+            await migrate.upgrade(load(database={"url": url}).database)
+        (tmp_path / "password").write_text("kept apart\n")
+        monkeypatch.setenv("CLEW_DATABASE__PASSWORD_FILE", str(tmp_path / "password"))
+        settings = load(database={"url": url, "migrate_on_start": True})
+        await migrate.prepare(settings.database)
+        database = Database(settings.database)
+        try:
+            async with database.reading() as db:
+                assert await db.scalar(text("SELECT current_user")) == "clew"
+        finally:
+            await database.close()
