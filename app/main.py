@@ -21,6 +21,7 @@ from app.doctor.store import open_cases
 from app.investigation import labels
 from app.investigation.judging import judge_of
 from app.investigation.opened import OpenTraces
+from app.investigation.overview.service import Overview
 from app.investigation.searching import Searching
 from app.investigation.service import Investigation
 from app.investigation.sources import Sources
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
             await application.state.checkups.close()
             if application.state.searching is not None:
                 await application.state.searching.close()
+            await application.state.overview.close()
             await application.state.investigation.close()
             await application.state.clients.close()
             await application.state.database.close()
@@ -133,11 +135,12 @@ def doctor(application: FastAPI) -> Examine:
 
 
 def open_traces(application: FastAPI) -> None:
-    """What the trace and search pages stand on, with this app's Tempo and rules."""
+    """What the overview, trace and search pages stand on, with this app's clients and rules."""
     tempo = application.state.clients.tempo
     application.state.traces = OpenTraces(tempo.trace if tempo is not None else None, application.state.judge)
     application.state.uploads = Uploads()
     judgements = application.state.investigation.judgements
+    application.state.overview = Overview(application.state.investigation.sources, judgements)
     application.state.searching = Searching(tempo, judgements) if tempo is not None and judgements is not None else None
 
 

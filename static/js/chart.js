@@ -4,6 +4,8 @@
 const FONT = { size: 11, color: "$ink-3" };
 const CONFIG = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] };
 
+const drawn = new WeakMap(); // element -> the figure it shows
+
 // A variable may hold light-dark(...), which only a real property resolves.
 const probe = document.createElement("span");
 probe.hidden = true;
@@ -27,18 +29,30 @@ function draw(element) {
   const figure = JSON.parse(element.dataset.figure);
   const sans = getComputedStyle(document.body).fontFamily;
   const layout = coloured({ ...figure.layout, height: Number(element.dataset.height), font: { ...FONT, family: sans } });
-  element.querySelector(".plot__room")?.remove();
-  Plotly.react(element, coloured(figure.data), layout, CONFIG);
-  if (element.dataset.drawn) return;
-  element.dataset.drawn = "";
+  // The room for a picture stands there when it was never drawn, and when its part of the page was exchanged with another.
+  const room = element.querySelector(".plot__room");
+  drawn.set(element, element.dataset.figure);
+  if (!room) {
+    Plotly.react(element, coloured(figure.data), layout, CONFIG);
+    return;
+  }
+  room.remove();
+  Plotly.newPlot(element, coloured(figure.data), layout, CONFIG);
+  const target = (event) => event.points.map((point) => point.customdata).find((one) => typeof one === "string" && /^\/(?!\/)/.test(one));
+  element.on("plotly_hover", (event) => element.toggleAttribute("data-leads", Boolean(target(event))));
+  element.on("plotly_unhover", () => element.removeAttribute("data-leads"));
   element.on("plotly_click", (event) => {
-    const target = event.points.map((point) => point.customdata).find((one) => typeof one === "string" && /^\/(?!\/)/.test(one));
-    if (target) location.assign(target);
+    const where = target(event);
+    if (where) location.assign(where);
   });
 }
 
 const all = () => document.querySelectorAll("[data-figure]").forEach(draw);
 document.addEventListener("clew:theme", all);
-document.addEventListener("htmx:after:swap", all); // a chart that came after the page
+document.addEventListener("htmx:after:swap", () => { // charts that came after the page, or with other values
+  for (const element of document.querySelectorAll("[data-figure]")) {
+    if (drawn.get(element) !== element.dataset.figure || element.querySelector(".plot__room")) draw(element);
+  }
+});
 addEventListener("beforeprint", all);
 all();

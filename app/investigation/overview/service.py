@@ -131,8 +131,9 @@ class Overview:
 
         async def ask() -> Answer[Success]:
             step = step_ns(window)
-            # Each point stands for the step before it: the window's own start is none.
-            end = UnixNanos(window.end_ns - window.end_ns % step) if basis is Basis.TRACES else window.end_ns
+            # Each point stands for the step before it: the window's own start is none. Tempo's stand at round times, so
+            # that the last one is not over yet.
+            end = UnixNanos(window.end_ns + -window.end_ns % step) if basis is Basis.TRACES else window.end_ns
             times = tuple(UnixNanos(at) for at in range(end, window.start_ns, -step))[::-1]
             if basis is Basis.METRICS:
                 query = metrics.results(step)
@@ -141,7 +142,7 @@ class Overview:
                 found = figures.success(result.series, "span_name", "auth_result", times)
             else:
                 query = traces.results()
-                result = await self._tempo.metrics_range(query, window.start_ns, end, step // SECOND)
+                result = await self._tempo.metrics_range(query, window.start_ns, window.end_ns, step // SECOND)
                 found = figures.success(result.series, "name", label_of(traces.RESULT), times)
             return await self._answer(
                 basis, found, _asked(basis, query, window, step), empty=found.is_empty, warnings=result.warnings

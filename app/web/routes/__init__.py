@@ -20,6 +20,7 @@ from app.web.routes import (
     front,
     health,
     hooks,
+    overview,
     patterns,
     runbooks,
     search,
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     static.router,
     patterns.router,
     alerts.router,
+    overview.router,
     hooks.router,
     runbooks.router,
     traces.router,
@@ -47,6 +49,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     case_notes.router,
     api.router,
     api_alerts.api,
+    overview.api,
     traces.api,
     contrast.api,
     search.api,
@@ -57,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 # The places of the top bar, in order. Those whose page does not exist are left out when the app is put together.
 PLACES: tuple[tuple[str, str], ...] = (
     ("Alerts", "/alerts"),
+    ("Overview", "/overview"),
     ("Search", "/search"),
     ("Cases", "/cases"),
     ("Coverage", "/coverage"),

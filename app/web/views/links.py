@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 from app.settings import GrafanaSettings
@@ -35,15 +36,23 @@ def runbook(url: str) -> str:
 
 def grafana_metric(grafana: GrafanaSettings, query: str, start_ns: int, end_ns: int) -> str:
     """A PromQL expression in Grafana's Explore; "" where no Grafana is configured."""
+    source = {"type": "prometheus", "uid": grafana.prometheus_uid}
+    asked = {"refId": "A", "datasource": source, "expr": query, "range": True}
+    return _explore(grafana, grafana.prometheus_uid, asked, start_ns, end_ns)
+
+
+def grafana_traces(grafana: GrafanaSettings, query: str, start_ns: int, end_ns: int) -> str:
+    """A TraceQL query, of traces or of metrics, in Grafana's Explore; "" where no Grafana is configured."""
+    source = {"type": "tempo", "uid": grafana.tempo_uid}
+    asked = {"refId": "A", "datasource": source, "queryType": "traceql", "query": query}
+    return _explore(grafana, grafana.tempo_uid, asked, start_ns, end_ns)
+
+
+def _explore(grafana: GrafanaSettings, uid: str, asked: Mapping[str, object], start_ns: int, end_ns: int) -> str:
     if not grafana.url:
         return ""
-    source = {"type": "prometheus", "uid": grafana.prometheus_uid}
-    pane = {
-        "datasource": grafana.prometheus_uid,
-        "queries": [{"refId": "A", "datasource": source, "expr": query, "range": True}],
-        "range": {"from": str(start_ns // MILLISECOND), "to": str(end_ns // MILLISECOND)},
-    }
-    panes = json.dumps({"clew": pane}, separators=(",", ":"))
+    span = {"from": str(start_ns // MILLISECOND), "to": str(end_ns // MILLISECOND)}
+    panes = json.dumps({"clew": {"datasource": uid, "queries": [asked], "range": span}}, separators=(",", ":"))
     query_string = urlencode({"schemaVersion": 1, "panes": panes, "orgId": grafana.org_id}, quote_via=quote)
     return f"{grafana.url}/explore?{query_string}"
 
