@@ -65,7 +65,7 @@ def serving(folder: Path, *, program: list[str] = CLEW, **settings: str) -> Iter
             line = process.stdout.readline() if process.stdout else ""
             found = re.fullmatch(r"Clew on (http://\S+)\n", line)
             assert found, line + log.read_text()
-            _wait_for(found[1] + "/healthz")
+            wait_for(found[1] + "/healthz")
             yield found[1], process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -83,7 +83,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str) -> None:
     import httpx2 as httpx
 
     deadline = time.monotonic() + 30
