@@ -7,7 +7,7 @@ const { Refusal, check, clientAddress } = require('./telemetry');
 
 const IDENTITY_URL = required('IDENTITY_URL');
 const ORDERS_URL = required('ORDERS_URL');
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
 const gateway = express.Router();
 

@@ -182,6 +182,8 @@ def test_without_its_settings_it_writes_names_and_believes_no_forwarded_address(
     (login,) = [span for span in examples.spans(trace) if span.name == "auth.login"]
     assert (login.attributes["user.name"], login.attributes["client.address"]) == ("ada", "127.0.0.1")
     assert "user.hash" not in login.attributes
+    told = [span.attributes.get("client.address") for span in examples.spans(trace)]
+    assert {address for address in told if address} == {"127.0.0.1"}  # nor does the framework's own span
 
 
 def test_the_last_spans_are_sent_before_it_ends(language, database, backend, tmp_path):

@@ -16,7 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SCHEMA = (EXAMPLES / "database" / "schema.sql").read_text()
-GUIDES = {"python": "py", "go": "go"}
+# The word after a guide's ``` where the block is code of the example, and the files that it is taken from.
+GUIDES = {"python": ("python", "*.py"), "go": ("go", "*.go"), "node": ("js", "*.js"), "java": ("java", "src/**/*.java")}
+PAGES = [EXAMPLES / "README.md", EXAMPLES / "chain" / "README.md", *sorted((ROOT / "docs" / "instrumenting").glob("*.md"))]
 KEY = "a key of this test, which is long enough"
 
 
@@ -64,8 +66,15 @@ def test_nobody_there_is_told_in_one_sentence():
 @pytest.mark.parametrize("language", GUIDES)
 def test_a_guide_shows_code_of_its_example(language):
     """Whole lines, as they stand there."""
-    sources = [path.read_text() for path in (EXAMPLES / language).glob(f"*.{GUIDES[language]}")]
-    shown = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "instrumenting" / f"{language}.md").read_text(), re.DOTALL)
+    word, files = GUIDES[language]
+    sources = [path.read_text() for path in (EXAMPLES / language).glob(files)]
+    shown = re.findall(rf"```{word}\n(.*?)```", (ROOT / "docs" / "instrumenting" / f"{language}.md").read_text(), re.DOTALL)
     assert shown
     for block in shown:
         assert any(block in source for source in sources), block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
