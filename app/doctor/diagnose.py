@@ -57,7 +57,9 @@ def score(results: Sequence[CheckResult]) -> Score:
     """Points of all checks. What could not be checked earns none, and is told apart from what is wrong."""
     parts = tuple(_part(area, [one for one in results if one.area is area]) for area in Area)
     parts = tuple(part for part in parts if part.of)
-    value = round(sum(part.points for part in parts))
+    # A hundred is said of a whole alone: what is nearly whole is not rounded up to it.
+    whole = all(one.points >= one.of for one in results)
+    value = 100 if whole else min(99, round(sum(part.points for part in parts)))
     unchecked = round(sum(part.unchecked for part in parts))
     sentence = f"{value} of 100 points"
     sentence += f"; {unchecked} could not be checked." if unchecked else "."

@@ -109,9 +109,9 @@ async def _of_tempo(
 ) -> _OfTempo:
     if tempo is None:
         return _OfTempo(silence, SampleSize(0, 0, most, sentence=silence.why), silence, silence, silence, silence)
-    (sampled, size), spans, before, tally, kept_for = await asyncio.gather(
-        traces.sample(tempo, judge, start_ns=start_ns, end_ns=end_ns, settled_ns=settled_ns, most=most),
-        traces.spans_by_service(tempo, start_ns, end_ns),
+    spans = await traces.spans_by_service(tempo, start_ns, end_ns)
+    (sampled, size), before, tally, kept_for = await asyncio.gather(
+        traces.sample(tempo, judge, start_ns=start_ns, end_ns=end_ns, settled_ns=settled_ns, most=most, services=spans),
         traces.spans_by_service(tempo, max(0, 2 * start_ns - end_ns), start_ns),
         counters.kept(tempo, *compared),
         kept.traces_for(tempo),

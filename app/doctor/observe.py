@@ -49,7 +49,8 @@ class Part(msgspec.Struct, frozen=True):
     requests:  SERVER spans; from_others: of them with a caller in another service; roots: without any
     checks:    spans that say how an auth check ended
     refusals:  SERVER spans that refused; silent: of them without a span at or below that refused or says why
-    on_path:   it stands between the entry and a check, or makes one
+    covered:   a check is seen in it, or in what it called
+    on_path:   the same, or it refused
     orphans:   spans whose parent was never stored
     shift_ns:  by how much its times had to be moved to fit those of its callers
     """
@@ -61,6 +62,7 @@ class Part(msgspec.Struct, frozen=True):
     checks: int = 0
     refusals: int = 0
     silent: int = 0
+    covered: bool = False
     on_path: bool = False
     orphans: int = 0
     shift_ns: int = 0
@@ -145,9 +147,9 @@ def _parts(trace: Trace, reading: Reading) -> Iterator[Part]:
     for signal in reading.signals.values():
         if signal.is_check and signal.decision in ("allow", "deny", "error"):
             counts[signal.node.service, "checks"] += 1
-            counts[signal.node.service, "on_path"] += 1
+            counts[signal.node.service, "covered"] += 1
             for above in reading.ancestors(signal.node):
-                counts[above.service, "on_path"] += 1
+                counts[above.service, "covered"] += 1
     for service in trace.services:
         yield Part(
             service[:_LONGEST],
@@ -157,7 +159,8 @@ def _parts(trace: Trace, reading: Reading) -> Iterator[Part]:
             counts[service, "checks"],
             counts[service, "refusals"],
             counts[service, "silent"],
-            bool(counts[service, "on_path"] or counts[service, "refusals"]),
+            counts[service, "covered"] > 0,
+            bool(counts[service, "covered"] or counts[service, "refusals"]),
             counts[service, "orphans"],
             shifts.get(service, 0),
         )

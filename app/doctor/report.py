@@ -55,7 +55,7 @@ class ServiceRow(msgspec.Struct, frozen=True):
     spans:          in the whole window, as the backend counts them; None where it does not count
     traces:         of the sample, in which it takes part
     on_auth_path:   it decides, refuses, is the entry, or stands between the entry and a check
-    auth_signals:   traces in which a check of the service says how it decided, of all in which it takes part
+    auth_signals:   traces in which a check of the service, or of what it called, says how it ended, of all it takes part in
     client_address: entries that say whose address called (only where it is an entry)
     principal:      its auth checks after which it is known who asked
     context_in:     requests from another service that came with the caller's context

@@ -30,7 +30,7 @@ def services(facts: Facts) -> tuple[ServiceRow, ...]:
                 spans=counts.get(service, 0) if not isinstance(facts.spans, Missing) else None,
                 traces=len(seen),
                 on_auth_path=bool(entered) or any(part.on_path for _, part in seen),
-                auth_signals=Share(len(checked), len(seen)),
+                auth_signals=Share(sum(part.covered for _, part in seen), len(seen)),
                 client_address=Share(sum(bool(trace.client_address) for trace in entered), len(entered)),
                 principal=Share(sum(bool(trace.principal) for trace in checked), len(checked)),
                 context_in=Share(sum(link.answered for link in inwards), sum(link.calls for link in inwards)),

@@ -30,16 +30,30 @@ _LOUD = (
     '{ span.auth.result = "failure" || span.auth.result = "error" '
     "|| span.http.response.status_code = 401 || span.http.response.status_code = 403 }"
 )
-# The shares of the sample: what there is, what was checked, what was refused. Refusals are what verdicts are for.
-_SHARES = ((_ANY, 0.5), (_AUTH, 0.25), (_LOUD, 0.25))
+# The shares of the sample: what there is, what was checked, what was refused, and the rest for each service, so that a flood
+# of one kind (an attack, say) does not hide the others.
+_SHARES = ((_ANY, 0.3), (_AUTH, 0.2), (_LOUD, 0.2))
+_OF_SERVICES = 0.3
+_MOST_SERVICES = 18
 
 
 async def sample(
-    tempo: TempoClient, judge: Judge, *, start_ns: int, end_ns: int, settled_ns: int, most: int
+    tempo: TempoClient,
+    judge: Judge,
+    *,
+    start_ns: int,
+    end_ns: int,
+    settled_ns: int,
+    most: int,
+    services: Mapping[str, int] | Missing,
 ) -> tuple[tuple[Observed, ...] | Missing, SampleSize]:
-    """Traces from all over the window. settled_ns: what ended later may have spans under way."""
+    """Traces from all over the window.
+
+    settled_ns: what ended later may have spans under way.
+    services:   spans by service; each gets its part of the sample, the rarest first where there are many.
+    """
     try:
-        found = await _found(tempo, start_ns, end_ns, most)
+        found = await _found(tempo, start_ns, end_ns, most, _rarest(services))
     except SourceError as error:
         return Missing(error.sentence), SampleSize(0, 0, most, sentence=error.sentence)
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -70,7 +84,7 @@ def _look(judge: Judge, trace: Trace, partial: bool) -> Observed:
 
 def _size(found: int, traces: Sequence[Observed], most: int) -> SampleSize:
     left = found - len(traces)
-    sentence = f"{len(traces):,} traces from all over the window were looked at, half of them chosen for their auth checks."
+    sentence = f"{len(traces):,} traces from all over the window were looked at, many of them chosen for their auth checks."
     if found < most:
         sentence = f"{len(traces):,} traces were found in the window and looked at."
     if left:
@@ -78,8 +92,13 @@ def _size(found: int, traces: Sequence[Observed], most: int) -> SampleSize:
     return SampleSize(found, len(traces), most, left, sentence)
 
 
-async def _found(tempo: TempoClient, start_ns: int, end_ns: int, most: int) -> list[FoundTrace]:
-    """Ids from slice after slice, so that one burst does not fill the sample."""
+def _rarest(services: Mapping[str, int] | Missing) -> list[str]:
+    counts = {} if isinstance(services, Missing) else services
+    return sorted(counts, key=lambda service: (counts[service], service))[:_MOST_SERVICES]
+
+
+async def _found(tempo: TempoClient, start_ns: int, end_ns: int, most: int, services: Sequence[str]) -> list[FoundTrace]:
+    """Ids from slice after slice and of service after service, so that one burst does not fill the sample."""
     width = max(SECOND, (end_ns - start_ns) // _SLICES)
     edges = [(begin, min(begin + width, end_ns)) for begin in range(start_ns, end_ns, width)][: _SLICES + 1]
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -91,8 +110,10 @@ async def _found(tempo: TempoClient, start_ns: int, end_ns: int, most: int) -> l
     asked = [
         ask(q, begin, end, max(1, round(most * share / len(edges)))) for q, share in _SHARES for begin, end in edges
     ]  # fmt: skip
+    each = max(2, round(most * _OF_SERVICES / max(1, len(services))))
+    asked += [ask(_of_service(service), start_ns, end_ns, each) for service in services]
     found: dict[str, FoundTrace] = {}
-    for traces in await asyncio.gather(*asked):
+    for traces in reversed(await asyncio.gather(*asked)):
         found.update((one.trace_id, one) for one in traces)
     if len(found) < most:  # some slices had fewer than their part, others may have more
         rest = await tempo.search(_ANY, start_ns, end_ns, limit=most, spans_per_set=1)
@@ -138,6 +159,10 @@ def _sums(result: QueryResult, names: Iterable[str]) -> dict[tuple[str, ...], in
         total = sum(sample.value for sample in series.samples if sample.value == sample.value)
         found[key] = found.get(key, 0) + round(total)
     return found
+
+
+def _of_service(service: str) -> str:
+    return write.write(nodes.search(nodes.span_filter(nodes.eq(nodes.resource("service.name"), service))))
 
 
 async def roots(tempo: TempoClient, services: Sequence[str], start_ns: int, end_ns: int) -> dict[str, tuple[str, ...]]:

@@ -58,6 +58,11 @@ def test_the_score_falls_with_the_worst_finding_of_a_check_and_not_with_their_nu
     assert worse.score.value == 0
 
 
+def test_a_hundred_is_for_a_house_in_which_nothing_was_found():
+    nearly = report(check("coverage.a", points=400), check("privacy.a", finding("privacy.a", Severity.WEAK)))
+    assert nearly.score.value == 99
+
+
 def test_a_note_costs_nothing():
     assert report(check("coverage.a", finding("coverage.a", Severity.NOTE))).score.value == 100
 

@@ -77,6 +77,14 @@ async def test_the_sample_is_bounded_and_comes_from_all_over_the_window(backend)
     assert "24 traces" in report.sample.sentence
 
 
+async def test_a_flood_of_one_kind_does_not_hide_a_rare_service(backend):
+    await send(backend, WHOLE, 300, ago_ns=MINUTE)
+    await send(backend, "mail: POST /send  200\n  mail: auth.authorize  auth=passed", 2, ago_ns=3 * MINUTE)
+    report = await examine(Sources(tempo=tempo(backend)), most_traces=20)
+    assert report.sample.judged == 20
+    assert {row.service: row.traces for row in report.services}["mail"] == 2
+
+
 async def test_what_needs_prometheus_is_not_known_without_it(backend):
     await send(backend, WHOLE, 10, ago_ns=MINUTE)
     report = await examine(Sources(tempo=tempo(backend)))
