@@ -35,10 +35,14 @@ REFUSED = {
 
 
 class Played(msgspec.Struct):
-    """The chain after the five calls, with names hashed; the log of each part by its name."""
+    """The chain after the five calls, with names hashed; the log of each part by its name.
+
+    without_policy: the same calls once more, after policy was ended.
+    """
 
     calls: dict[str, Call]
     traces: dict[str, Trace]
+    without_policy: dict[str, Trace]
     logs: dict[str, Path]
 
     def verdict(self, call: str) -> Verdict:
@@ -55,15 +59,19 @@ def played(tmp_path_factory) -> Iterator[Played]:
         backend = EmbeddedBackend(folder / "spans").start()
         running.callback(backend.stop)
 
-        def start(part: str, **environment: str) -> str:
+        def start(part: str, **environment: str) -> RealPart:
             started: RealPart = examples.start(programs[part], logs[part], backend, ROLE=part, **environment)
-            return running.enter_context(started).url
+            return running.enter_context(started)
 
         policy = start("policy")
         identity = start("identity", DATABASE_URL=database)
-        orders = start("orders", DATABASE_URL=database, POLICY_URL=policy)
-        calls = examples.make_the_calls(start("gateway", IDENTITY_URL=identity, ORDERS_URL=orders))
-        yield Played(calls, examples.traces_of(backend, calls), logs)
+        orders = start("orders", DATABASE_URL=database, POLICY_URL=policy.url)
+        gateway = start("gateway", IDENTITY_URL=identity.url, ORDERS_URL=orders.url)
+        calls = examples.make_the_calls(gateway.url)
+        traces = examples.traces_of(backend, calls)
+        policy.stop()
+        broken = examples.make_the_calls(gateway.url)
+        yield Played(calls, traces, examples.traces_of(backend, broken), logs)
 
 
 def test_every_call_is_answered_as_by_one_service(played):
@@ -121,3 +129,15 @@ def test_neither_names_nor_secrets_are_told(played):
     told = [text for trace in played.traces.values() for text in examples.texts(trace)]
     told += [log.read_text() for log in played.logs.values()]
     assert [found for text in told for found in examples.SECRET.findall(text)] == []
+
+
+@pytest.mark.parametrize("call", ["own_order", "missing_role", "other_customer"])
+def test_nobody_has_refused_where_the_policy_engine_does_not_answer(played, call):
+    verdict = examples.judge(played.without_policy[call])
+    assert (verdict.outcome, verdict.layer, verdict.confidence) == (Outcome.ERROR, Layer.POLICY_ENGINE, Confidence.HIGH)
+
+
+@pytest.mark.parametrize("call", ["wrong_password", "expired_token"])
+def test_what_is_refused_before_is_refused_all_the_same(played, call):
+    verdict = examples.judge(played.without_policy[call])
+    assert (verdict.outcome, verdict.layer, verdict.service) == (Outcome.DENIED, *REFUSED[call][:2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import re
 import socket
 import subprocess
@@ -78,3 +79,11 @@ def test_a_guide_shows_code_of_its_example(language):
 def test_links_lead_to_files_that_exist(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_lock_of_node_names_no_registry():
+    """Packages come from the one that whoever builds has set; what they are is held by their hashes."""
+    lock = json.loads((EXAMPLES / "node" / "package-lock.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    assert [name for name, package in packages.items() if "resolved" in package or "integrity" not in package] == []
