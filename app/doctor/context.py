@@ -40,8 +40,10 @@ def propagation(check: str, facts: Facts) -> Said:
             callees[link.callee].append(link)
     incoming = check.endswith("_in")
     for callee, them in sorted(callees.items()):
-        lost = [link for link in them if link.open >= FEW and link.open > link.calls * RARE]
         roots = facts.roots.get(callee, ()) or roots_of(traces, callee)
+        # One call without its other end proves little; with traces that begin there, both halves have been seen.
+        few = 1 if len(roots) >= FEW else FEW
+        lost = [link for link in them if link.open >= few and link.open > link.calls * RARE]
         if not lost or not roots or not speaks(facts, callee):
             continue
         # Where others reach it with their context, the fault is the one caller's; else it is the callee's, or the way's.

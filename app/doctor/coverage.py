@@ -12,7 +12,7 @@ from app.analysis.verdict import Confidence, Outcome
 from app.doctor.facts import Facts, Missing
 from app.doctor.finding import Severity, Unknown, for_shell
 from app.doctor.observe import Observed
-from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, finding, links, of, parts_of, sampled
+from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, detached, finding, links, of, parts_of, sampled
 
 _SPOKE = 20  # expected spans, below which silence may be chance
 
@@ -180,8 +180,10 @@ def client_address(check: str, facts: Facts) -> Said:
         yield unknown
         return
     entries: dict[str, list[Observed]] = defaultdict(list)
+    # The second half of a request is no entry: that its context was lost is told by another check.
+    halves = detached(facts)
     for trace in traces:
-        if trace.entry and trace.has_auth:
+        if trace.entry and trace.has_auth and trace.entry not in halves:
             entries[trace.entry].append(trace)
     for service, seen in sorted(entries.items()):
         without = [trace for trace in seen if not trace.client_address]

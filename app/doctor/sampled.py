@@ -105,6 +105,18 @@ def suspects(facts: Facts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(link.callee for link in links(facts) if link.callee and link.open >= 1))[:10]
 
 
+def detached(facts: Facts) -> set[str]:
+    """Services in which traces begin although others call them, without that the other end is seen: no entries."""
+    if isinstance(facts.traces, Missing):
+        return set()
+    traces = facts.traces
+    return {
+        link.callee
+        for link in links(facts)
+        if link.callee and link.open and len(facts.roots.get(link.callee, ()) or roots_of(traces, link.callee)) >= FEW
+    }
+
+
 def speaks(facts: Facts, service: str) -> bool:
     if not isinstance(facts.spans, Missing):
         return facts.spans.get(service, 0) > 0

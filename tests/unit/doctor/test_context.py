@@ -29,6 +29,13 @@ def test_where_other_callers_get_through_it_is_the_callers_fault():
     assert not found("coverage.propagation_in", about)
 
 
+def test_both_halves_of_a_few_requests_are_enough_and_the_second_half_is_no_entry():
+    about = facts([*many(PAID, 8), *many(LOST, 2, first=50), *many(DETACHED, 5, first=100)])
+    [finding] = found("coverage.propagation_in", about)
+    assert (finding.subject, finding.measured) == ("billing", "2 of 10 calls to billing")
+    assert not found("coverage.client_address", about)
+
+
 def test_traces_that_begin_in_a_service_are_no_loss_while_every_call_is_answered():
     about = facts([*many(PAID, 20), *many(DETACHED, 20, first=100)])
     assert not found("coverage.propagation_in", about)
