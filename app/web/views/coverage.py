@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.doctor.finding import Area, Finding, Severity
 from app.doctor.report import CheckResult, Connection, Feature, Report, ScorePart, ServiceRow, Share, State
 from app.times import SECOND, UnixNanos
-from app.web.formats import ago, duration, short_id
+from app.web.formats import ago, duration, figure, short_id
 
 WINDOW_WORDS = {"1h": "last hour", "6h": "last 6 hours", "24h": "last 24 hours"}
 AREA_WORDS = {
@@ -104,7 +104,9 @@ class Card:
 
 @dataclass(frozen=True)
 class ReportView:
-    """checked: "3 min ago"; fine, off: checks that found nothing, or do not apply, with the reason"""
+    """checked: "3 min ago"; unknown: checks that could not be made, or only in part; fine, off: that found nothing, or do not
+    apply, with the reason
+    """
 
     checked_ns: UnixNanos
     checked: str
@@ -121,6 +123,10 @@ class ReportView:
     off: tuple[CheckResult, ...]
     cards: tuple[Card, ...]
     services: tuple[ServiceView, ...]
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        return [(words, "") for words, _, _ in SERVICE_HEADS]
 
 
 @dataclass(frozen=True)
@@ -144,14 +150,17 @@ class CoverageView:
         return tuple((words, f"/coverage?last={key}", key == self.window) for key, words in WINDOW_WORDS.items())
 
 
+# Head, field, and what is said where there is nothing to count.
 SERVICE_HEADS = (
-    ("Auth result", "auth_signals", "none expected"),
-    ("Client address", "client_address", "not an entry"),
+    ("Signals", "auth_signals", "none"),
+    ("Address", "client_address", "not an entry"),
     ("Principal", "principal", "no checks"),
     ("Context in", "context_in", "not called"),
     ("Context out", "context_out", "calls nobody"),
-    ("Kept as spans", "sampled", "not counted"),
+    ("Sampled", "sampled", "not counted"),
 )
+# Public routes have no checks, and few routine successes are kept on purpose: these shares are told and never marked.
+_UNMARKED = ("auth_signals", "sampled")
 
 
 def report_view(report: Report, now_ns: UnixNanos) -> ReportView:
@@ -167,7 +176,7 @@ def report_view(report: Report, now_ns: UnixNanos) -> ReportView:
         score_unchecked=report.score.unchecked,
         parts=tuple(_part(part) for part in report.score.parts if part.of),
         findings=tuple(_finding(number, finding) for number, finding in enumerate(report.findings, 1)),
-        unknown=report.unknown,
+        unknown=tuple(check for check in report.checks if check.why and check.state in (State.UNKNOWN, State.FOUND)),
         fine=tuple(check for check in report.checks if check.state is State.FINE),
         off=tuple(check for check in report.checks if check.state is State.OFF),
         cards=tuple(_card(one) for one in report.connections),
@@ -197,8 +206,8 @@ def headline(report: Report) -> Headline:
             f"What Clew shows is right where it shows something.{unsure}", "error",
         )  # fmt: skip
     if unknown:
-        return Headline(f"{_things(unknown).capitalize()} could not be checked.",
-                        "The other checks found nothing that makes Clew's answers wrong.", "open")  # fmt: skip
+        return Headline("Nothing that could be checked makes Clew's answers wrong.",
+                        f"{_things(unknown).capitalize()} could not be checked; nothing is known of them.", "open")  # fmt: skip
     if not report.sample.judged:
         return Headline("No trace came in this time.", "Silence here does not mean quiet: choose a longer time.", "open")
     weak = len(report.of(Severity.WEAK))
@@ -234,10 +243,10 @@ def _evidence(trace_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def _part(part: ScorePart) -> PartRow:
     return PartRow(
         area=AREA_WORDS[part.area],
-        points=f"{part.points:.0f} of {part.of:.0f}",
+        points=f"{figure(part.points)} of {figure(part.of)}",
         percent=round(100 * part.points / part.of, 1),
         unchecked_percent=round(100 * part.unchecked / part.of, 1),
-        why=part.why,
+        why=part.why if part.points < part.of else "",
     )
 
 
@@ -275,9 +284,8 @@ def _service(row: ServiceRow) -> ServiceView:
         on_auth_path=row.on_auth_path,
         traces=row.traces,
         spans=row.spans,
-        # Few routine successes are kept on purpose: that share is told and never marked.
         cells=tuple(
-            _meter(getattr(row, field), absent, marked=row.on_auth_path and field != "sampled")
+            _meter(getattr(row, field), absent, marked=row.on_auth_path and field not in _UNMARKED)
             for _, field, absent in SERVICE_HEADS
         ),
         evidence=_evidence(row.evidence[:1]),
