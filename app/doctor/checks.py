@@ -9,10 +9,10 @@ import msgspec
 
 from app.doctor import cardinality, connections, context, coverage, pipeline, privacy, retention, sampling
 from app.doctor.facts import Facts
-from app.doctor.finding import Area, Finding, Unknown
+from app.doctor.finding import Area, Finding, Off, Unknown
 from app.doctor.report import Connection
 
-Look: TypeAlias = Callable[[str, Facts], Iterator[Finding | Unknown]]
+Look: TypeAlias = Callable[[str, Facts], Iterator[Finding | Unknown | Off]]
 
 
 class Check(msgspec.Struct, frozen=True):

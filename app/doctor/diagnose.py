@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.doctor import table
 from app.doctor.checks import CHECKS, Check
 from app.doctor.facts import Facts
-from app.doctor.finding import SEVERITIES, Area, Finding, Severity, Unknown
+from app.doctor.finding import SEVERITIES, Area, Finding, Off, Severity, Unknown
 from app.doctor.report import CheckResult, Report, Score, ScorePart, State
 from app.times import UnixNanos
 
@@ -17,15 +17,11 @@ _LEFT = {Severity.BROKEN: 0.0, Severity.HARMFUL: 0.4, Severity.WEAK: 0.8, Severi
 
 def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Sequence[Check] = CHECKS) -> Report:
     """The report on what was measured."""
-    scale = 100 / sum(check.points for check in checks)
-    found: list[Finding] = []
-    results: list[CheckResult] = []
-    for check in checks:
-        said = list(check.look(check.id, facts))
-        findings = [one for one in said if isinstance(one, Finding)]
-        unknown = next((one for one in said if isinstance(one, Unknown)), None)
-        results.append(_result(check, findings, unknown, check.points * scale))
-        found += findings
+    told = [(check, list(check.look(check.id, facts))) for check in checks]
+    # What does not apply has no part in the hundred points.
+    scale = 100 / max(1, sum(check.points for check, said in told if not any(isinstance(one, Off) for one in said)))
+    results = [_result(check, said, check.points * scale) for check, said in told]
+    found = [one for _, said in told for one in said if isinstance(one, Finding)]
     order = list(Area)
     found.sort(key=lambda one: (SEVERITIES.index(one.severity), order.index(one.area), one.check, one.subject))
     return Report(
@@ -42,15 +38,19 @@ def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Seque
     )
 
 
-def _result(check: Check, findings: Sequence[Finding], unknown: Unknown | None, of: float) -> CheckResult:
+def _result(check: Check, said: Sequence[Finding | Unknown | Off], of: float) -> CheckResult:
     """A check that could be made in part and found something has found something; what it could not see is said."""
-    why = unknown.why if unknown is not None else ""
+    findings = [one for one in said if isinstance(one, Finding)]
+    why = next((one.why for one in said if not isinstance(one, Finding)), "")
+    of = round(of, 2)
+    if any(isinstance(one, Off) for one in said):
+        return CheckResult(check.id, check.area, check.asks, State.OFF, why)
     if findings:
         left = min(_LEFT[one.severity] for one in findings)
-        return CheckResult(check.id, check.area, check.asks, State.FOUND, why, round(left * of, 2), round(of, 2))
-    if unknown is not None:
-        return CheckResult(check.id, check.area, check.asks, State.UNKNOWN, why, 0.0, round(of, 2))
-    return CheckResult(check.id, check.area, check.asks, State.FINE, "", round(of, 2), round(of, 2))
+        return CheckResult(check.id, check.area, check.asks, State.FOUND, why, round(left * of, 2), of)
+    if why:
+        return CheckResult(check.id, check.area, check.asks, State.UNKNOWN, why, 0.0, of)
+    return CheckResult(check.id, check.area, check.asks, State.FINE, "", of, of)
 
 
 def score(results: Sequence[CheckResult]) -> Score:

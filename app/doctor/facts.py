@@ -80,12 +80,13 @@ class Level(msgspec.Struct, frozen=True):
 class Pipeline(msgspec.Struct, frozen=True):
     """What Prometheus knows of the way telemetry takes.
 
-    collectors:      instances that report their own numbers
+    collectors:      Collectors that report their own numbers; embedded: so does Clew's own backend
     scraped_for_ns:  for how long of the window something was scraped, Prometheus itself aside
     """
 
     targets: tuple[Scraped, ...] | Missing
     collectors: tuple[str, ...]
+    embedded: bool
     losses: tuple[Loss, ...]
     queues: tuple[Level, ...]
     memory: tuple[Level, ...]

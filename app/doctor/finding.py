@@ -78,6 +78,13 @@ class Unknown(msgspec.Struct, frozen=True):
     why: str
 
 
+class Off(msgspec.Struct, frozen=True):
+    """A check that does not apply to this house, and why: a sentence. It has no part in the score."""
+
+    check: str
+    why: str
+
+
 def for_shell(text: str) -> str:
     """A name from telemetry as one harmless word of a shell: what is offered for pasting will be pasted."""
     return shlex.quote(_printable(text))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import re2
 
 from app.doctor.facts import Facts, Missing, Pipeline, Tally
-from app.doctor.finding import Area, Finding, Language, Severity, Unknown, anchor, for_shell
+from app.doctor.finding import Area, Finding, Language, Off, Severity, Unknown, anchor, for_shell
 from app.times import MINUTE
 
 # Jobs that carry what Clew reads. Others may be down without harm to it.
@@ -39,15 +39,23 @@ rule_files:
   - auth.rules.yml
   - pipeline.rules.yml"""
 
-Said = Iterator[Finding | Unknown]
+Said = Iterator[Finding | Unknown | Off]
 
 
-def _pipeline(check: str, facts: Facts, *, collector: bool = False) -> tuple[Pipeline | None, Unknown | None]:
+def _pipeline(check: str, facts: Facts, *, collector: bool = False) -> Pipeline | Unknown | Off:
+    """What is known, or why it is not. collector: only where a Collector tells its own numbers."""
     if isinstance(facts.pipeline, Missing):
-        return None, Unknown(check, facts.pipeline.why)
+        return Unknown(check, facts.pipeline.why)
     if collector and not facts.pipeline.collectors:
-        return None, Unknown(check, "No Collector's own metrics are in Prometheus.")
-    return facts.pipeline, None
+        return no_collector(check, facts.pipeline)
+    return facts.pipeline
+
+
+def no_collector(check: str, pipeline: Pipeline) -> Unknown | Off:
+    """Why nothing is known of a Collector: it tells nobody, or there is none."""
+    if pipeline.embedded:
+        return Off(check, "Spans go straight to clew embedded: there is no Collector.")
+    return Unknown(check, "No Collector's own metrics are in Prometheus.")
 
 
 def _finding(
@@ -71,9 +79,9 @@ def _finding(
 
 def targets(check: str, facts: Facts) -> Said:
     """Does Prometheus reach what it scrapes?"""
-    pipeline, unknown = _pipeline(check, facts)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     if isinstance(pipeline.targets, Missing):
         yield Unknown(check, pipeline.targets.why)
@@ -110,9 +118,9 @@ def targets(check: str, facts: Facts) -> Said:
 
 def auth_metrics(check: str, facts: Facts) -> Said:
     """Are auth checks counted before sampling?"""
-    pipeline, unknown = _pipeline(check, facts)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     if pipeline.auth_series:
         return
@@ -154,10 +162,12 @@ _SENDING = {
 
 
 def receiver(check: str, facts: Facts) -> Said:
-    """Does the Collector take in all that it is sent?"""
-    pipeline, unknown = _pipeline(check, facts, collector=True)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    """Does the Collector, or Clew's own backend, take in all that it is sent?"""
+    pipeline = _pipeline(check, facts)
+    if isinstance(pipeline, Pipeline) and not (pipeline.collectors or pipeline.embedded):
+        pipeline = no_collector(check, pipeline)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     for loss in pipeline.losses:
         if loss.counter not in _LOSSES:
@@ -177,9 +187,9 @@ def receiver(check: str, facts: Facts) -> Said:
 
 def exporter(check: str, facts: Facts) -> Said:
     """Does the Collector get rid of what it took in?"""
-    pipeline, unknown = _pipeline(check, facts, collector=True)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts, collector=True)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     for loss in pipeline.losses:
         if loss.counter not in _SENDING:
@@ -199,9 +209,9 @@ def exporter(check: str, facts: Facts) -> Said:
 
 def fullness(check: str, facts: Facts) -> Said:
     """Have the queues and the memory room?"""
-    pipeline, unknown = _pipeline(check, facts, collector=True)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts, collector=True)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     for what, levels, paste in (("queue", pipeline.queues, _RETRY), ("memory", pipeline.memory, _MEMORY)):
         for level in levels:
@@ -226,9 +236,9 @@ def fullness(check: str, facts: Facts) -> Said:
 
 def rules(check: str, facts: Facts) -> Said:
     """Are there rules on auth, and do they work?"""
-    pipeline, unknown = _pipeline(check, facts)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     if isinstance(pipeline.rules, Missing):
         yield Unknown(check, pipeline.rules.why)
@@ -259,9 +269,9 @@ def rules(check: str, facts: Facts) -> Said:
 
 def blind(check: str, facts: Facts) -> Said:
     """Does an alert on the pipeline itself fire?"""
-    pipeline, unknown = _pipeline(check, facts)
-    if pipeline is None:
-        yield unknown or Unknown(check, "")
+    pipeline = _pipeline(check, facts)
+    if not isinstance(pipeline, Pipeline):
+        yield pipeline
         return
     for name in pipeline.blind_alerts:
         yield _finding(

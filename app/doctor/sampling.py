@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.doctor.facts import Facts, Loss, Missing, Pipeline
-from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Severity, Unknown, anchor
+from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Off, Severity, Unknown, anchor
+from app.doctor.pipeline import no_collector
 
 _FEW = 3
 _KEPT = 0.95  # of the refusals; the rest is what edges of windows and restarts do to counts
@@ -25,7 +26,7 @@ processors:
     num_traces: 200000   # twice the new traces per second times decision_wait, or more
     decision_wait: 15s"""
 
-Said = Iterator[Finding | Unknown]
+Said = Iterator[Finding | Unknown | Off]
 
 
 def refusals_kept(check: str, facts: Facts) -> Said:
@@ -149,7 +150,7 @@ def tail(check: str, facts: Facts) -> Said:
         yield Unknown(check, facts.pipeline.why)
         return
     if not facts.pipeline.collectors:
-        yield Unknown(check, "No Collector's own metrics are in Prometheus.")
+        yield no_collector(check, facts.pipeline)
         return
     for loss in facts.pipeline.losses:
         known = _TAIL.get(loss.counter)

@@ -53,6 +53,7 @@ CONNECTIONS = (
 PIPELINE = Pipeline(
     targets=(Scraped("otel-collector", "c:8888", True), Scraped("prometheus", "p:9090", True, own=True)),
     collectors=("c:8888",),
+    embedded=False,
     losses=(),
     queues=(),
     memory=(),

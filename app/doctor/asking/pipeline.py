@@ -51,7 +51,8 @@ async def pipeline(prometheus: PrometheusClient, labels: LabelMap, start_ns: int
     auth_rules = _on_auth(found_rules, labels) if not isinstance(found_rules, Missing) else ()
     return Pipeline(
         targets=targets,
-        collectors=tuple(sorted({one.labels.get("instance", "") for one in numbers.series})),
+        collectors=_instances(numbers.series, "otelcol_"),
+        embedded=bool(_instances(numbers.series, "clew_embedded_")),
         losses=tuple(loss for loss in losses if loss.count and not loss.counter.endswith("accepted_spans")),
         queues=tuple(_levels(size.series, capacity.series)),
         memory=tuple(Level(*_at(one), one.samples[-1].value, _first(limit.series)) for one in memory.series),
@@ -135,6 +136,12 @@ def _loss(one: Series, since: rises.Alive, start_ns: int, end_ns: int, step_ns: 
     late = Series(one.labels, tuple(before[-1:]) + tuple(sample for sample in one.samples if sample.time_ns > late_ns))
     still = rises.rise(late, since, late_ns, step_ns) > 0
     return Loss(name, *_at(one), count, still)
+
+
+def _instances(series: Sequence[Series], prefix: str) -> tuple[str, ...]:
+    """Who reports metrics with such names."""
+    names = {one.labels.get("instance", "") for one in series if one.labels.get("__name__", "").startswith(prefix)}
+    return tuple(sorted(names))
 
 
 def _at(one: Series) -> tuple[str, str]:

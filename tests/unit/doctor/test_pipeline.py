@@ -2,10 +2,11 @@
 
 import msgspec
 import pytest
-from support.doctor_facts import PIPELINE, facts, found, unknown
+from support.doctor_facts import PIPELINE, facts, found, report, unknown
 
 from app.doctor.facts import Level, Loss, Missing, Scraped
 from app.doctor.finding import Severity
+from app.doctor.report import State
 from app.times import SECOND
 
 OWN = Scraped("prometheus", "p:9090", True, own=True)
@@ -85,3 +86,22 @@ def test_without_prometheus_nothing_of_the_pipeline_is_known():
     about = facts(pipeline=Missing("Prometheus is not set up."))
     for check in ("targets", "auth_metrics", "receiver", "exporter", "fullness", "rules", "blind"):
         assert unknown(f"pipeline.{check}", about) == "Prometheus is not set up."
+
+
+def test_where_clew_itself_takes_in_the_spans_what_only_a_collector_has_does_not_apply():
+    told = report(pipeline(collectors=(), embedded=True))
+    states = {check.check: (check.state, check.of) for check in told.checks}
+    for check in ("pipeline.exporter", "pipeline.fullness", "sampling.tail"):
+        assert states[check] == (State.OFF, 0.0)
+    assert states["pipeline.receiver"][0] is State.FINE
+    assert told.score.value == 100
+
+
+@pytest.mark.parametrize("check", ["pipeline.receiver", "pipeline.exporter", "pipeline.fullness", "sampling.tail"])
+def test_a_collector_that_tells_nobody_is_not_fine(check):
+    assert "Collector's own metrics" in unknown(check, pipeline(collectors=()))
+
+
+def test_spans_that_clews_own_backend_refused_are_told():
+    loss = Loss("embedded_refused_spans", "127.0.0.1:3200", "", 7, still=True)
+    assert found("pipeline.receiver", pipeline(collectors=(), embedded=True, losses=(loss,)))
