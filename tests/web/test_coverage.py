@@ -11,6 +11,7 @@ from support import markup, reports
 from support.poison import PAYLOADS
 from support.watched import Watched
 
+from app.doctor.checks import CHECKS
 from app.doctor.finding import Severity
 from app.doctor.report import Connection, Report, SampleSize, Share
 from app.web.checkups import Checkups
@@ -211,3 +212,14 @@ async def test_the_real_doctor_looks_at_real_sources(here, viewer, tmp_path):
     html = await part(viewer)
     assert headline(html).attributes["data-tone"] == "deny"
     await watched.close()
+
+
+async def test_every_check_is_explained_where_its_findings_point(told, viewer):
+    told(reports.report(reports.finding()))
+    html = (await viewer.get("/coverage/checks")).text
+    anchors = {one.attributes.get("id") for one in markup.elements(html, "a")}
+    assert {check.id.replace(".", "-") for check in CHECKS} <= anchors
+    (link,) = [one for one in markup.elements(await part(viewer), "a") if one.words == "coverage.propagation_in"]
+    assert link.attributes["href"] == "/coverage/checks#coverage-propagation_in"
+    # The other documents have no page here.
+    assert not [one for one in markup.elements(html, "a") if ".md" in one.attributes.get("href", "")]

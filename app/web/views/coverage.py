@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from app.doctor.finding import Area, Finding, Severity
 from app.doctor.report import CheckResult, Connection, Feature, Report, ScorePart, ServiceRow, Share, State
 from app.times import SECOND, UnixNanos
@@ -36,7 +38,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """level: of ui.severity; evidence: (short id, link) of traces that show it"""
+    """level: of ui.severity; evidence: (short id, link) of traces that show it; guide: link to what the check means"""
 
     id: str
     level: str
@@ -50,6 +52,7 @@ class FindingRow:
     paste: str
     language: str
     check: str
+    guide: str
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,13 @@ class CoverageView:
         return tuple((words, f"/coverage?last={key}", key == self.window) for key, words in WINDOW_WORDS.items())
 
 
+@dataclass(frozen=True)
+class GuideView:
+    """words: docs/doctor.md as markup, with an anchor for each check"""
+
+    words: Markup
+
+
 # Head, field, and what is said where there is nothing to count.
 SERVICE_HEADS = (
     ("Signals", "auth_signals", "none"),
@@ -233,6 +243,7 @@ def _finding(number: int, finding: Finding) -> FindingRow:
         id=f"finding-{number}", level=level, word=word, title=finding.title, detail=finding.detail,
         area=AREA_WORDS[finding.area], measured=finding.measured, evidence=_evidence(finding.evidence),
         remedy=finding.remedy, paste=finding.paste, language=_LANGUAGE.get(finding.paste_language, ""), check=finding.check,
+        guide="/coverage/checks#" + finding.check.replace(".", "-"),
     )  # fmt: skip
 
 
