@@ -45,10 +45,10 @@ class Image:
         self.config = config
 
     def confined(self, data: Path, *command: str, **settings: str) -> tuple[list[str], dict[str, str]]:
-        """The command line and environment that run `command` in it; `data` becomes /data."""
+        """The command line and environment that run `command` in it, as its first process; `data` becomes /data."""
         given = [*self.config["Env"], *(f"{name}={value}" for name, value in settings.items())]
         environment = {**os.environ, "ROOTFS": str(self.rootfs), "DATA": str(data), "OWNER": self.config["User"]}
-        confine = ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONFINED, "sh"]
+        confine = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "sh", "-c", CONFINED, "sh"]
         return [*confine, *given, *command], environment
 
 
@@ -117,6 +117,11 @@ def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
     return done.stdout.strip()
+
+
+def first_process(confined: subprocess.Popen[bytes]) -> int:
+    """The process id, seen from here, of what `Image.confined` runs."""
+    return int(Path(f"/proc/{confined.pid}/task/{confined.pid}/children").read_text())
 
 
 def output(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
