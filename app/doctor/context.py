@@ -14,7 +14,22 @@ from app.doctor.calls import Link
 from app.doctor.facts import Facts
 from app.doctor.finding import Finding, Severity, for_shell
 from app.doctor.observe import Observed
-from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, finding, links, of, parts_of, roots_of, sampled, speaks
+from app.doctor.sampled import (
+    CHECK_SPAN,
+    ENOUGH,
+    FEW,
+    RARE,
+    SDK,
+    Said,
+    finding,
+    halves_of,
+    links,
+    of,
+    parts_of,
+    roots_of,
+    sampled,
+    speaks,
+)
 from app.times import MILLISECOND, SECOND, format_duration
 
 _SKEW = 50 * MILLISECOND
@@ -41,8 +56,8 @@ def propagation(check: str, facts: Facts) -> Said:
     incoming = check.endswith("_in")
     for callee, them in sorted(callees.items()):
         roots = facts.roots.get(callee, ()) or roots_of(traces, callee)
-        # One call without its other end proves little; with traces that begin there, both halves have been seen.
-        few = 1 if len(roots) >= FEW else FEW
+        # A call without its other end proves little; with traces that begin there from nowhere, both halves have been seen.
+        few = FEW - 1 if len(halves_of(facts, callee)) >= FEW else FEW
         lost = [link for link in them if link.open >= few and link.open > link.calls * RARE]
         if not lost or not roots or not speaks(facts, callee):
             continue

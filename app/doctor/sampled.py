@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from app.analysis.gaps import is_internal_address
 from app.doctor import calls
 from app.doctor.calls import Link
 from app.doctor.facts import Facts, Missing
@@ -106,15 +107,18 @@ def suspects(facts: Facts) -> tuple[str, ...]:
 
 
 def detached(facts: Facts) -> set[str]:
-    """Services in which traces begin although others call them, without that the other end is seen: no entries."""
+    """Services that are called without that the other end is seen, and in which traces begin as if from nowhere: no entries."""
+    return {link.callee for link in links(facts) if link.callee and link.open and len(halves_of(facts, link.callee)) >= FEW}
+
+
+def halves_of(facts: Facts, service: str) -> tuple[str, ...]:
+    """Traces that begin in a service and name no client from outside: second halves of requests, by the look of them."""
     if isinstance(facts.traces, Missing):
-        return set()
-    traces = facts.traces
-    return {
-        link.callee
-        for link in links(facts)
-        if link.callee and link.open and len(facts.roots.get(link.callee, ()) or roots_of(traces, link.callee)) >= FEW
+        return ()
+    outside = {
+        trace.trace_id for trace in facts.traces if trace.client_address and not is_internal_address(trace.client_address)
     }
+    return tuple(trace_id for trace_id in roots_of(facts.traces, service) if trace_id not in outside)
 
 
 def speaks(facts: Facts, service: str) -> bool:

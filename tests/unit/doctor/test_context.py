@@ -36,6 +36,13 @@ def test_both_halves_of_a_few_requests_are_enough_and_the_second_half_is_no_entr
     assert not found("coverage.client_address", about)
 
 
+def test_a_lost_span_of_a_service_that_people_also_call_directly_is_no_lost_context():
+    direct = DETACHED.replace("POST /pay  200", "POST /pay  200 client.address=198.51.100.7")
+    about = facts([*many(PAID, 8), *many(LOST, 2, first=50), *many(direct, 20, first=100)])
+    assert not found("coverage.propagation_in", about)
+    assert not found("coverage.client_address", about)
+
+
 def test_traces_that_begin_in_a_service_are_no_loss_while_every_call_is_answered():
     about = facts([*many(PAID, 20), *many(DETACHED, 20, first=100)])
     assert not found("coverage.propagation_in", about)
