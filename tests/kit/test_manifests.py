@@ -5,78 +5,41 @@ No container is started here: it is their schemas, their interpolation, and the 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kit.collectors import CACHE, ROOT
-from support.parts import require
+from kit import compose
+from kit.collectors import ROOT
+from kit.compose import DEPLOY, ask, project
 
 pytestmark = pytest.mark.kit
-SOURCE = Path(__file__).parent / "manifests"
-DEPLOY = ROOT / "deploy"
 
 
 @pytest.fixture(scope="module")
 def judge() -> Path:
-    """The program of manifests/main.go, built once into the cache."""
-    go = require("go", "golang; this needs Go 1.25 or newer")
-    known = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCE.iterdir()))).hexdigest()
-    program = CACHE / f"manifests-{known[:12]}"
-    if not program.exists():
-        environment = {**os.environ, "GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "gocache"), "GOFLAGS": "-modcacherw"}
-        done = subprocess.run(
-            [go, "build", "-trimpath", "-o", program, "."],
-            cwd=SOURCE,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-    return program
+    return compose.judge()
 
 
 @pytest.fixture
 def deploy(tmp_path) -> Path:
-    """A copy of deploy/ with fresh secrets, as somebody has it who followed the documentation."""
-    folder = tmp_path / "deploy"
-    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("secrets", ".env"))
-    subprocess.run([folder / "new-secrets"], check=True, capture_output=True)
-    return folder
-
-
-def ask(judge: Path, kind: str, *files: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("CLEW_", "COMPOSE_"))}
-    return subprocess.run([judge, kind, *files], env=bare | settings, capture_output=True, text=True, check=False)
-
-
-def loaded(judge: Path, *files: Path, **settings: str) -> dict[str, Any]:
-    done = ask(judge, "compose", *files, **settings)
-    assert done.returncode == 0, done.stderr
-    project: dict[str, Any] = json.loads(done.stdout)
-    return project
+    return compose.copied(tmp_path)
 
 
 def test_compose_loads_with_what_new_secrets_made(judge, deploy):
-    project = loaded(judge, deploy / "compose.yaml")
-    assert len(project["services"]) == 9
-    given = project["services"]["clew"]["environment"]
+    made = project(judge, deploy / "compose.yaml")
+    assert len(made["services"]) == 9
+    given = made["services"]["clew"]["environment"]
     assert json.loads(given["CLEW_SECURITY__TRUSTED_PROXIES"]) == ["172.16.0.0/12"]
     assert given["CLEW_WEB__PUBLIC_URL"] == "https://clew.example.net"
-    assert len(project["services"]["otel-collector"]["environment"]["AUTH_PSEUDONYM_KEY"]) == 43
-    files = [Path(secret["file"]) for secret in project["secrets"].values()]
-    files += [Path(mount["source"]) for one in project["services"].values() for mount in one.get("volumes", [])
+    assert len(made["services"]["otel-collector"]["environment"]["AUTH_PSEUDONYM_KEY"]) == 43
+    files = [Path(secret["file"]) for secret in made["secrets"].values()]
+    files += [Path(mount["source"]) for one in made["services"].values() for mount in one.get("volumes", [])
               if mount["type"] == "bind"]  # fmt: skip
     assert len(files) > 10
     assert all(file.exists() and file.is_relative_to(deploy) for file in files)
-    built = project["services"]["clew"]["build"]
+    built = made["services"]["clew"]["build"]
     assert (ROOT / Path(built["dockerfile"])).is_file()
     assert Path(built["context"]) == deploy.parent
 
@@ -91,8 +54,8 @@ def test_compose_asks_for_what_has_no_default(judge, deploy, name):
 
 
 def test_the_demo_differs_in_two_settings_only(judge, deploy):
-    usual = loaded(judge, deploy / "compose.yaml")
-    demo = loaded(judge, deploy / "compose.yaml", deploy / "compose.demo.yaml")
+    usual = project(judge, deploy / "compose.yaml")
+    demo = project(judge, deploy / "compose.yaml", deploy / "compose.demo.yaml")
     environment = demo["services"]["clew"]["environment"]
     assert environment.pop("CLEW_SECURITY__SECURE_COOKIES") == "false"
     assert environment.pop("CLEW_WEB__DEMO") == "true"
