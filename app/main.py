@@ -13,11 +13,14 @@ from fastapi.routing import iter_route_contexts
 
 import app
 from app import paths
+from app.analysis import rulebook
+from app.analysis.rulebook import RuleBook
 from app.db import migrate
 from app.db.session import Database
 from app.doctor import gather
 from app.doctor.report import Report
 from app.doctor.store import open_cases
+from app.house.live import LiveRules
 from app.investigation import labels
 from app.investigation.judging import judge_of
 from app.investigation.opened import OpenTraces
@@ -54,10 +57,14 @@ def create_app(settings: Settings) -> FastAPI:
         application.state.clients = Clients.of(settings)
         application.state.investigation = investigation(application)
         open_traces(application)
+        application.state.rules = live_rules(application)
+        await application.state.rules.refresh()
+        application.state.rules.watch()
         application.state.checkups = Checkups(doctor(application))
         try:
             yield
         finally:
+            await application.state.rules.close()
             await application.state.checkups.close()
             if application.state.searching is not None:
                 await application.state.searching.close()
@@ -132,6 +139,20 @@ def doctor(application: FastAPI) -> Examine:
         return await gather.examine(sources, state.judge, state.labels, start_ns=start, end_ns=now, now_ns=now, cases=cases)
 
     return examine
+
+
+def live_rules(application: FastAPI) -> LiveRules:
+    """The rules in force: those of files, and those of the database as they change."""
+    state = application.state
+
+    def apply(book: RuleBook) -> None:
+        investigation: Investigation = state.investigation
+        state.judge.use(book)
+        state.traces.forget()
+        if investigation.judgements is not None:
+            investigation.judgements.forget()
+
+    return LiveRules(state.database, rulebook.files_of(state.settings.analysis.rules_dir), state.judge.rules, apply)
 
 
 def open_traces(application: FastAPI) -> None:

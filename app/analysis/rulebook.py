@@ -92,16 +92,18 @@ class Rule:
     house:    a house's own rule, not a shipped one
     document: what the database knows its text by; "" where it stands in a file
     replaces: the rule of the same id that would be in force without it
+    end:      the last line before the next rule of its text
     """
 
-    __slots__ = ("alternatives", "bulk", "capture", "confidence", "decider", "decisions", "document", "file", "house", "id",
-                 "layer", "layer_by", "layer_overrides", "line", "note", "order", "phase", "reason_from", "replaces", "says",
-                 "source", "summary", "system")  # fmt: skip
+    __slots__ = ("alternatives", "bulk", "capture", "confidence", "decider", "decisions", "document", "end", "file", "house",
+                 "id", "layer", "layer_by", "layer_overrides", "line", "note", "order", "phase", "reason_from", "replaces",
+                 "says", "source", "summary", "system")  # fmt: skip
 
     def __init__(self, id_: str, file: str, line: int) -> None:
         self.id = id_
         self.file = file
         self.line = line
+        self.end = line
         self.house = False
         self.document = ""
         self.replaces: Rule | None = None
@@ -393,6 +395,15 @@ def _document(text: RuleText) -> ruletext.Mapping:
     return document
 
 
+def excerpt(rule: Rule, text: str) -> str:
+    """Of the text that the rule comes from, its own lines; a comment that leads to the next rule is not among them."""
+    lines = text.splitlines()
+    own = lines[rule.line - 1 : rule.end]
+    while own and (not own[-1].strip() or own[-1].lstrip().startswith("#")):
+        own.pop()
+    return "\n".join(own)
+
+
 def text_of(file: Path) -> str:
     """The text of a rule file. Errors: RuleError where it cannot be read."""
     try:
@@ -480,6 +491,7 @@ def _rule(raw: ruletext.Mapping, file: str, vocabulary: Vocabulary) -> Rule:
     if not _ID.fullmatch(str(raw["id"])):
         raise RuleError(file, raw.at("id"), "an id has 1 to 100 letters, digits and . _ : - only.")
     rule = Rule(str(raw["id"]), file, raw.line)
+    rule.end = raw.end
     rule.system = str(raw.get("system") or "")
     rule.summary = str(raw.get("summary") or "")
     rule.note = str(raw.get("note") or "")

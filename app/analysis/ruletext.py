@@ -29,6 +29,7 @@ class Mapping(dict[str, Any]):
     def __init__(self, line: int) -> None:
         super().__init__()
         self.line = line
+        self.end = line  # the last
         self.file = ""
         self.document = ""  # what a store knows the text by, where it is no file
         self.lines: dict[str, int] = {}
@@ -48,11 +49,12 @@ def load(text: str, file: str) -> Mapping:
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise RuleError(file, _line(event), "anchors and aliases are not read here.")
-        root = yaml.compose(text, Loader=_Loader)
+        root = yaml.compose(text + "\n", Loader=_Loader)  # so that the last block ends below its last line
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "this is not YAML"
-        raise RuleError(file, mark.line + 1 if mark else 1, f"{problem}.") from None
+        # What is missing at the end is missing on the last line that there is.
+        raise RuleError(file, min(mark.line, text.count("\n")) + 1 if mark else 1, f"{problem}.") from None
     except RecursionError:
         raise RuleError(file, 1, "the file is nested too deeply.") from None
     if not isinstance(root, yaml.MappingNode):
@@ -72,6 +74,8 @@ def _value(node: yaml.Node, file: str, depth: int) -> Any:
         raise RuleError(file, line, "the file is nested too deeply.")
     if isinstance(node, yaml.MappingNode):
         out = Mapping(line)
+        # In braces it ends where they close; a block ends on the line where something else begins.
+        out.end = node.end_mark.line + (1 if node.flow_style else 0)
         for key_node, value_node in node.value:
             key = _key(key_node, file)
             if key in out:

@@ -57,7 +57,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 def tried(
     trace: Trace,
-    files: Sequence[tuple[str, str]],
+    files: Sequence[tuple[str, str] | RuleText],
     *,
     beside: Sequence[Sequence[RuleText]] = (),
     context: Context | None = None,
@@ -68,11 +68,11 @@ def tried(
     Errors: RuleError naming file and line.
     """
     context = context if context is not None else Context()
-    before = layered(beside)
-    book = layered([[RuleText(*file) for file in files], *beside])
+    own = [RuleText(*file) for file in files]
+    before, book = layered(beside), layered([own, *beside])
     reading, said = stated.read(trace, book, context)
     forged = {node.index for node in said.forged}
-    ids = {rule.id for name, text in files for rule in checked(text, name).rules}
+    ids = {rule.id for text in own for rule in checked(text.text, text.file).rules}
     without, with_rules = examine(trace, rules=before, context=context), examine(trace, rules=book, context=context)
     return Trial(
         tuple(_tried(rule, book, reading, forged) for rule in book.rules if rule.id in ids),

@@ -1,9 +1,11 @@
-"""`clew rules`: a house's own signal rules, checked with file and line, and tried on a trace before they judge anything."""
+"""`clew rules`: a house's own signal rules: checked with file and line, tried on a trace, and kept in the database."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +15,21 @@ from app.cli.explain import one_line, read
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from app.analysis.rulebook import Rule
     from app.analysis.trial import Trial, Tried
     from app.analysis.verdict import Verdict
+    from app.house.live import LiveRules
 
 
 def register(app: typer.Typer) -> None:
-    rules = typer.Typer(help="Check a house's own signal rules, and try them on a trace.", no_args_is_help=True)
+    rules = typer.Typer(
+        help="Check a house's own signal rules, try them on a trace, and keep them in the database.", no_args_is_help=True
+    )
     rules.command("check")(check)
     rules.command("test")(try_out)
+    rules.command("list")(list_rules)
+    rules.command("import")(import_rules)
+    rules.command("export")(export)
     app.add_typer(rules, name="rules")
 
 
@@ -132,3 +141,117 @@ def _verdict(verdict: Verdict) -> str:
     where = ", ".join(part.value.replace("_", " ") for part in (verdict.outcome, verdict.layer, verdict.phase) if part)
     rule = f", rule {verdict.rule}" if verdict.rule else ""
     return f"{where} ({verdict.confidence.value} confidence{rule}): {verdict.sentence}"
+
+
+# ------------------------------------------------------------------------------------------------------- the database
+
+
+def list_rules(
+    everything: Annotated[bool, typer.Option("--all", help="The shipped rules, too.")] = False,
+) -> None:
+    """List the house rules, of files and of the database, as they are in force together."""
+
+    async def ask() -> list[str]:
+        async with _opened() as live:
+            return [line async for line in _in_force(live, everything=everything)]
+
+    for line in asyncio.run(ask()):
+        typer.echo(one_line(line))
+
+
+async def _in_force(live: LiveRules, *, everything: bool) -> AsyncIterator[str]:
+    from app.house import store
+
+    for rule in live.book.rules:
+        if rule.house or everything:
+            yield f"{rule.id}: {_place(rule)}{_instead(rule)}"
+    for one in live.skipped:
+        yield f"not used: house rule {one.name}, line {one.line}: {one.why}"
+    async with live.database.reading() as db:
+        for row in await store.everything(db):
+            if not row.enabled:
+                yield f"off: house rule {row.name}"
+
+
+def _place(rule: Rule) -> str:
+    return f"{'house rule ' if rule.document else ''}{rule.file}, line {rule.line}"
+
+
+def _instead(rule: Rule) -> str:
+    return f", in place of {_place(rule.replaces)}" if rule.replaces is not None else ""
+
+
+def import_rules(
+    file: Annotated[Path, typer.Argument(help="The rule file.")],
+    name: Annotated[str, typer.Option(help="What to call it; the file's name without its ending, if not given.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of the house rule of that name.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Keep it without putting it in force.")] = False,
+) -> None:
+    """Put a rule file into the database. A running server takes it up within ten seconds."""
+    from app.analysis import rulebook
+    from app.house import book, keeping, store
+    from app.security.roles import COMMAND_LINE
+    from app.times import utc_now
+
+    text = rulebook.text_of(file)
+
+    async def keep() -> str:
+        async with _opened() as live:
+            kept = book.name_of(name or file.stem)
+            async with live.database.reading() as db:
+                there = await store.named(db, kept)
+            at = utc_now()
+            if there is None:
+                row = await keeping.add(live, kept, text, enabled=not off, by=COMMAND_LINE, at=at)
+            elif replace:
+                row = await keeping.change(
+                    live, there.id, kept, text, enabled=not off, version=there.version, by=COMMAND_LINE, at=at
+                )
+            else:
+                raise InvalidInput(f"There is already a house rule {kept}. Replace it with --replace, or give a --name.")
+            return f"{row.name}: version {row.version}, {'in force' if row.enabled else 'off'}."
+
+    typer.echo(one_line(asyncio.run(keep())))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files; made if it is not there.")],
+) -> None:
+    """Write every house rule of the database as a file, one that is off as NAME.yaml.off. Files that are there stay."""
+    from app.house import store
+
+    async def write() -> int:
+        async with _opened() as live, live.database.reading() as db:
+            rows = await store.everything(db)
+        files = {folder / f"{row.name}.yaml{'' if row.enabled else '.off'}": row.text for row in rows}
+        taken = next((file for file in files if file.exists()), None)
+        if taken is not None:
+            raise InvalidInput(f"{taken} is already there. Nothing was written.")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            file.write_text(text, encoding="utf-8")
+        return len(files)
+
+    count = asyncio.run(write())
+    typer.echo(f"{count} {'file' if count == 1 else 'files'} in {folder}.")
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[LiveRules]:
+    """The rules in force by files and database. Errors: SchemaMismatch where the database is not ready."""
+    from app.analysis import rulebook
+    from app.cli.settings import load
+    from app.db import migrate
+    from app.db.session import Database
+    from app.house.live import LiveRules
+
+    settings = load()
+    await migrate.check(settings.database)
+    database = Database(settings.database)
+    try:
+        files = rulebook.files_of(settings.analysis.rules_dir)
+        live = LiveRules(database, files, rulebook.layered([files]), lambda _: None)
+        await live.refresh()
+        yield live
+    finally:
+        await database.close()

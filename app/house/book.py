@@ -51,6 +51,11 @@ def name_of(text: str) -> str:
     return name
 
 
+def name_from(text: str) -> str:
+    """A name made of any text, to begin with."""
+    return re.sub(r"[^\w. -]+", "-", text).strip("-._ ")[:80]
+
+
 def text_of(text: str) -> str:
     """The rules as they are kept: as written, with the line ends of browsers made plain.
 

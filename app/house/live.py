@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.analysis.rulebook import RuleBook, RuleText
+from app.analysis import rulebook
+from app.analysis.rulebook import Rule, RuleBook, RuleText
 from app.db.session import Database
 from app.house import book, store
 from app.house.book import Compiled, Skipped
@@ -37,12 +38,13 @@ class LiveRules:
     ) -> None:
         self.files = tuple(files)
         self.documents: tuple[RuleText, ...] = ()  # the enabled texts of the database
-        self._database = database
+        self.database = database
         self._without = ready
         self._apply = apply
         self._compiled = Compiled(ready)
         self._seen = _NEVER
         self._turn = asyncio.Lock()
+        self.trials = asyncio.Semaphore(1)  # one at a time: each takes a processor for a second
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -54,6 +56,16 @@ class LiveRules:
         """Enabled texts that cannot be used any more."""
         return self._compiled.skipped
 
+    def text_of(self, rule: Rule) -> str:
+        """The lines in which a rule in force is written, without what stands around it."""
+        if rule.document:
+            text = next((one.text for one in self.documents if one.document == rule.document), "")
+        elif rule.house:
+            text = next((one.text for one in self.files if one.file == rule.file), "")
+        else:
+            text = rulebook.data(rule.file)
+        return rulebook.excerpt(rule, text)
+
     def beside(self, document: str = "") -> list[RuleText]:
         """The enabled texts of the database that can be used, without one of them."""
         unusable = {one.document for one in self.skipped}
@@ -62,7 +74,7 @@ class LiveRules:
     async def refresh(self) -> None:
         """Take up what the database says now. Errors: those of the database."""
         async with self._turn:
-            async with self._database.reading() as db:
+            async with self.database.reading() as db:
                 seen = await store.seen(db)
                 if seen == self._seen:
                     return

@@ -49,6 +49,14 @@ async def changes(db: AsyncSession, rule_id: str) -> Sequence[HouseRuleChangeRow
     return found
 
 
+async def change(db: AsyncSession, number: int) -> HouseRuleChangeRow:
+    """One change by its number. Errors: NotFound."""
+    row = await db.get(HouseRuleChangeRow, number)
+    if row is None:
+        raise NotFound("There is no such version of a house rule.")
+    return row
+
+
 async def last_changes(db: AsyncSession, *, limit: int) -> Sequence[HouseRuleChangeRow]:
     """What was changed last, newest first."""
     return (await db.scalars(select(HouseRuleChangeRow).order_by(HouseRuleChangeRow.id.desc()).limit(limit))).all()

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import times
 from app.db.session import Database
 from app.errors import SignInNeeded
+from app.house.live import LiveRules
 from app.security import roles, sessions, store
 from app.security.origin import SAFE_METHODS
 from app.security.roles import Permission, Person
@@ -137,9 +138,15 @@ def _clients(request: Request) -> Clients:
     return clients
 
 
+def _rules(request: Request) -> LiveRules:
+    rules: LiveRules = request.app.state.rules
+    return rules
+
+
 # For work outside the handler's transaction: streamed exports, log-in.
 TheDatabase = Annotated[Database, Depends(_database)]
 TheSettings = Annotated[Settings, Depends(_settings)]
 TheClients = Annotated[Clients, Depends(_clients)]
+TheRules = Annotated[LiveRules, Depends(_rules)]
 Now = Annotated[UnixNanos, Depends(times.now_ns)]
 UtcNow = Annotated[dt.datetime, Depends(times.utc_now)]

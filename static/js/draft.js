@@ -55,7 +55,7 @@ function bind(form) {
   let timer;
   area.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => tell(write(name, area.value === original ? "" : area.value) ? `Draft kept ${clock(Date.now())} UTC, Markdown` : "This browser keeps no drafts"), 300);
+    timer = setTimeout(() => tell(write(name, area.value === original ? "" : area.value) ? `Draft kept ${clock(Date.now())} UTC, ${form.dataset.format ?? "Markdown"}` : "This browser keeps no drafts"), 300);
   });
   // Kept once more as it is sent: should the answer never come, the text is still here.
   form.addEventListener("submit", () => { clearTimeout(timer); write(name, area.value); });

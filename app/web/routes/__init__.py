@@ -9,6 +9,7 @@ from app.web.routes import (
     api,
     api_alerts,
     api_cases,
+    api_rules,
     auth,
     case_add,
     case_evidence,
@@ -22,6 +23,7 @@ from app.web.routes import (
     hooks,
     overview,
     patterns,
+    rules,
     runbooks,
     search,
     static,
@@ -42,6 +44,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     contrast.router,
     search.router,
     coverage.router,
+    rules.router,
     case_add.router,  # before cases: its address looks like a case's
     cases.router,
     case_timeline.router,
@@ -55,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     search.api,
     coverage.api,
     api_cases.router,
+    api_rules.router,
 )
 
 # The places of the top bar, in order. Those whose page does not exist are left out when the app is put together.
@@ -64,4 +68,5 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("Search", "/search"),
     ("Cases", "/cases"),
     ("Coverage", "/coverage"),
+    ("Rules", "/rules"),
 )

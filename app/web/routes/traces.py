@@ -21,7 +21,7 @@ from app.security.roles import Permission
 from app.sources.values import TraceBytes
 from app.traces import build, ids, otlp
 from app.web import render
-from app.web.deps import Now, TheDatabase, TheSettings, Who, needs
+from app.web.deps import Now, TheDatabase, TheRules, TheSettings, Who, needs
 from app.web.routes.api import FAILURES
 from app.web.uploads import Uploads
 from app.web.views.asked import Asked
@@ -143,7 +143,7 @@ def _media_type(body: bytes) -> str:
 @router.get("/uploads/{key}", dependencies=[needs(Permission.READ)])
 async def show(
     request: Request, asked: WhatIsAsked, who: Who, settings: TheSettings, traces: TheTraces, uploads: TheUploads,
-    database: TheDatabase,
+    database: TheDatabase, live: TheRules,
 ) -> Response:  # fmt: skip
     """The page. A source that fails is told on it: the page itself stands."""
     try:
@@ -170,6 +170,7 @@ async def show(
             kept=kept,
             origin=uploads.origin(request.path_params["key"]) if asked.base else None,
             addresses=settings.analysis.client_address_is_pii,
+            rules={rule.id: rule.house for rule in live.book.rules},
         )
 
     view = make() if len(opened.trace) <= _LARGE else await asyncio.to_thread(make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from app.web.formats import cut
 from app.web.views import naming
 from app.web.views.asked import Asked
 from app.web.views.reading import Reading
+from app.web.views.rules import rule_href
 from app.web.views.told import Part, told
 
 _PROOFS = 5
@@ -30,7 +31,8 @@ class Proof:
     """A fact the verdict rests on: `authz.decision = "deny"`, and where it stands.
 
     attribute, value: "" where the fact is no attribute; the sentence tells it then
-    rule:             the signal rule that read it
+    rule:             the signal rule that read it; `house`: one of the house's own
+    rule_href:        the page of that rule, "" where it is not in force
     """
 
     attribute: str
@@ -40,6 +42,8 @@ class Proof:
     service: str
     rule: str
     href: str
+    rule_href: str = ""
+    house: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,16 @@ class Judgement:
     failed_open: bool
 
 
-def judgement(reading: Reading, asked: Asked) -> Judgement:
-    verdict = reading.verdict
+def judgement(reading: Reading, asked: Asked, rules: Mapping[str, bool] | None = None) -> Judgement:
+    """rules: the ids of the rules in force, and whether each is one of the house's own."""
+    verdict, rules = reading.verdict, rules or {}
     names = _names(reading)
     grounds = [ground for ground in verdict.grounds if ground.role in ("origin", "enforcement", "conflict")]
     if reading.tone in ("open", "allow"):
         grounds = [ground for ground in verdict.grounds if ground.role != "ruled_out" and ground.span_id]
     # One attribute may give both the decision and its reason.
     facts = {(ground.span_id, ground.attribute or ground.sentence): ground for ground in reversed(grounds)}
-    proofs = [_proof(reading, ground, asked) for ground in reversed(facts.values())] or [
+    proofs = [_proof(reading, ground, asked, rules) for ground in reversed(facts.values())] or [
         Proof("", "", sentence, "", "", "", "") for sentence in verdict.because
     ]
     focus = reading.trace.by_id.get(reading.focus)
@@ -104,8 +109,8 @@ def judgement(reading: Reading, asked: Asked) -> Judgement:
         proofs=tuple(proofs[:_PROOFS]),
         argument=verdict.because[:_STEPS],
         settles=verdict.settles if reading.tone == "open" else (),
-        ruled_out=tuple(_proof(reading, ground, asked) for ground in verdict.grounds if ground.role == "ruled_out")[:3],
-        facts=tuple(_facts(reading)),
+        ruled_out=tuple(_proof(reading, ground, asked, rules) for ground in verdict.grounds if ground.role == "ruled_out")[:3],
+        facts=(*_facts(reading), *_decided_by(verdict.rule, rules)),
         jump=jump["error"] if reading.failed_open else jump.get(reading.tone, "Jump to the entry"),
         jump_href=row_href(reading, asked, reading.focus),
         failed_open=reading.failed_open,
@@ -224,7 +229,7 @@ def _client_got(reading: Reading) -> str:
 # ------------------------------------------------------------------------------------------------------------ proofs
 
 
-def _proof(reading: Reading, ground: Ground, asked: Asked) -> Proof:
+def _proof(reading: Reading, ground: Ground, asked: Asked, rules: Mapping[str, bool]) -> Proof:
     node = reading.trace.by_id.get(ground.span_id)
     is_fact = bool(ground.attribute) and ground.attribute not in _NO_ATTRIBUTES
     return Proof(
@@ -236,6 +241,8 @@ def _proof(reading: Reading, ground: Ground, asked: Asked) -> Proof:
         service=node.service if node is not None else "",
         rule=ground.rule,
         href=row_href(reading, asked, ground.span_id) if node is not None else "",
+        rule_href=rule_href(ground.rule) if ground.rule in rules else "",
+        house=rules.get(ground.rule, False),
     )
 
 
@@ -278,6 +285,11 @@ def _facts(reading: Reading) -> list[Fact]:
     elif reading.entry is not None:
         facts.append(Fact("Client saw", "not recorded"))
     return [*facts, completeness(reading)]
+
+
+def _decided_by(rule: str | None, rules: Mapping[str, bool]) -> list[Fact]:
+    """The house rule that the verdict rests on; a shipped one is named where its proof stands."""
+    return [Fact("Decided by", rule, "house rule", rule_href(rule))] if rule and rules.get(rule) else []
 
 
 def _search(reading: Reading, **field: str) -> str:

@@ -161,8 +161,13 @@ def trace_view(
     kept: tuple[KeptIn, ...] = (),
     origin: Origin | None = None,
     addresses: bool = False,
+    rules: Mapping[str, bool] | None = None,
 ) -> TraceView:
-    """The page of one trace. addresses: client addresses count as personal data."""
+    """The page of one trace.
+
+    addresses: client addresses count as personal data.
+    rules:     the ids of the rules in force, and whether each is one of the house's own
+    """
     opened, reading = looked.opened, looked.reading
     trace, received = opened.trace, opened.received
     node = looked.chosen(asked)
@@ -180,7 +185,7 @@ def trace_view(
         duration_ns=max(0, looked.end_ns - reading.start_ns),
         spans=len(trace),
         service_count=len(every),
-        judgement=judgement(reading, asked),
+        judgement=judgement(reading, asked, rules),
         path=path(reading, looked.hops, asked),
         findings=findings(reading, asked),
         finding_count=len(opened.verdict.findings),

@@ -45,6 +45,37 @@ def test_without_a_folder_there_are_the_shipped_rules():
     assert len(shipped()) >= 98
 
 
+def test_a_rule_knows_its_own_lines():
+    text = (
+        GOOD
+        + """
+  # about the next
+  - {id: house.b, match: {span_name: x}, layer: application, phase: authz, decision: {deny: [{status: ERROR}]}}
+"""
+    )
+    first, second = checked(text).rules
+    assert rulebook.excerpt(first, text) == GOOD.strip("\n").partition("\n")[2]
+    assert rulebook.excerpt(second, text) == text.strip("\n").splitlines()[-1]
+    assert rulebook.excerpt(first, GOOD.rstrip("\n")) == rulebook.excerpt(first, text)
+
+
+def test_every_shipped_rule_can_be_copied_by_its_lines():
+    for file in rulebook.FAMILIES:
+        text = rulebook.data(f"{file}.yaml")
+        rules = [rule for rule in shipped().rules if rule.file == f"{file}.yaml"]
+        copied = checked("rules:\n" + "\n".join(rulebook.excerpt(rule, text) for rule in rules))
+        assert [rule.id for rule in copied.rules] == [rule.id for rule in rules]
+
+
+def test_patterns_that_cannot_be_compiled_together_are_an_error_and_never_find_nothing_silently():
+    rule = (
+        "  - {{id: r{0}, match: {{span_name: '(?:.{{100}}x?){{10}}{0}'}}, layer: application, phase: authz, decision: {1}}}\n"
+    )
+    many = "rules:\n" + "".join(rule.format(n, "{deny: [{status: ERROR}]}") for n in range(200))
+    with pytest.raises(RuleError, match=r"^rules\.yaml, line 201: the patterns cannot be compiled together"):
+        checked(many)
+
+
 def test_a_file_can_be_tried_alone():
     assert [rule.id for rule in checked(GOOD, "gate.yaml").rules] == ["house.gate"]
 

@@ -112,3 +112,66 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, rules, trace, words):
     code, out, err = run("test", tmp_path / "gate.yaml", "-", stdin=trace)
     assert (code, out) == (2, "")
     assert words in err
+
+
+# ------------------------------------------------------------------------------------------------------- the database
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch):
+    """The settings' database, at the newest schema."""
+    import asyncio
+
+    from app.db import migrate
+    from app.settings import DatabaseSettings
+
+    url = f"sqlite:///{tmp_path}/clew.db"
+    monkeypatch.setenv("CLEW_DATABASE__URL", url)
+    asyncio.run(migrate.upgrade(DatabaseSettings(url=url)))
+
+
+def test_a_file_is_put_into_the_database_and_taken_out_again(tmp_path, database):
+    gate = tmp_path / "gate.yaml"
+    gate.write_text(GATE)
+    assert run("import", gate) == (0, "gate: version 1, in force.\n", "")
+    assert run("list")[1] == "house.gate: house rule gate, line 3\n"
+    code, _, err = run("import", gate)
+    assert (code, err) == (2, "There is already a house rule gate. Replace it with --replace, or give a --name.")
+    gate.write_text(GATE.replace("house.gate", "generic.hand-written.login"))
+    assert run("import", gate, "--replace")[1] == "gate: version 2, in force.\n"
+    assert ", in place of " in run("list")[1]
+    assert run("import", gate, "--replace", "--off")[1] == "gate: version 3, off.\n"
+    assert run("list")[1] == "off: house rule gate\n"
+    assert len(run("list", "--all")[1].splitlines()) > 98
+    gate.write_text(GATE)
+    assert run("import", gate, "--name", "Second gate")[0] == 0
+    out = tmp_path / "out"
+    assert run("export", out)[1] == f"2 files in {out}.\n"
+    assert (out / "Second gate.yaml").read_text() == GATE
+    assert sorted(file.name for file in out.iterdir()) == ["Second gate.yaml", "gate.yaml.off"]
+    assert run("check", out)[0] == 0
+    code, _, err = run("export", out)
+    assert code == 2
+    assert err.endswith("is already there. Nothing was written.")
+
+
+def test_a_file_that_is_wrong_or_takes_an_id_is_not_put_in(tmp_path, database):
+    gate = tmp_path / "gate.yaml"
+    gate.write_text(GATE.replace("layer: application", "layer: x"))
+    code, _, err = run("import", gate)
+    assert (code, err[:43]) == (2, "gate, line 5: layer is one of edge_waf, rat")
+    gate.write_text(GATE)
+    assert run("import", gate)[0] == 0
+    code, _, err = run("import", gate, "--name", "other")
+    assert (code, err) == (2, "other, line 3: the id 'house.gate' is taken by line 3 of gate.")
+    assert run("list")[1].count("\n") == 1
+
+
+def test_the_files_of_the_settings_stand_below_the_database(tmp_path, database, monkeypatch):
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "file.yaml").write_text(GATE)
+    monkeypatch.setenv("CLEW_ANALYSIS__RULES_DIR", str(folder))
+    assert run("list")[1] == "house.gate: file.yaml, line 3\n"
+    assert run("import", folder / "file.yaml", "--name", "db")[0] == 0
+    assert run("list")[1] == "house.gate: house rule db, line 3, in place of file.yaml, line 3\n"

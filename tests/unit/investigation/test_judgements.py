@@ -1,6 +1,7 @@
 """Many verdicts: a few at a time, once each, and no longer waited for than told."""
 
 import asyncio
+import threading
 
 import pytest
 from support import stories
@@ -87,6 +88,34 @@ async def test_what_failed_says_why_and_is_tried_again(shelf):
     assert found[broken].why == "Tempo did not answer within 15 s."
     shelf.failures = {}
     assert (await judgements.of([broken], deadline_s=5))[broken].outcome is Outcome.ALLOWED
+
+
+async def test_after_a_change_of_the_rules_every_trace_is_judged_anew(shelf):
+    judgements = judge(shelf)
+    await judgements.of(ids(3), deadline_s=5)
+    judgements.forget()
+    await judgements.of(ids(3), deadline_s=5)
+    assert len(shelf.asked) == 6
+
+
+async def test_what_was_being_judged_by_the_old_rules_is_not_kept(shelf):
+    begun, go = threading.Event(), threading.Event()
+    trace, verdict = stories.allowed()
+
+    def slow(_trace):
+        begun.set()
+        assert go.wait(10)
+        return verdict
+
+    judgements = Judgements(shelf, slow, clock=lambda: UnixNanos(trace.end_ns + HOUR))
+    waiting = asyncio.create_task(judgements.of(ids(1), deadline_s=10))
+    await asyncio.to_thread(begun.wait, 10)
+    judgements.forget()
+    go.set()
+    assert (await waiting)[ids(1)[0]].outcome is Outcome.ALLOWED
+    await judgements.of(ids(1), deadline_s=5)
+    assert len(shelf.asked) == 2
+    await judgements.close()
 
 
 async def test_closing_leaves_nothing_running(shelf):

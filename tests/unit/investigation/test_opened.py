@@ -50,6 +50,34 @@ async def test_one_fetch_serves_all_who_ask_at_once_and_shortly_after():
     assert tempo.asked == ["a"]
 
 
+async def test_a_change_of_the_rules_has_every_trace_judged_anew():
+    tempo = Tempo()
+    traces = OpenTraces(tempo.fetch, judge)
+    first = await traces.open("a")
+    assert await traces.current(first) is first
+    traces.forget()
+    second = await traces.current(first)
+    assert second is not first
+    assert second.trace is first.trace
+    assert await traces.open("a") is not first
+    assert tempo.asked == ["a", "a"]
+
+
+async def test_a_trace_opened_while_the_rules_change_is_not_kept():
+    tempo = Tempo()
+    rules = asyncio.Event()
+
+    def changing(trace):
+        if not rules.is_set():
+            rules.set()
+            traces.forget()
+        return judge(trace)
+
+    traces = OpenTraces(tempo.fetch, changing)
+    first = await traces.open("a")
+    assert await traces.open("a") is not first
+
+
 async def test_fresh_asks_the_source_again():
     tempo = Tempo()
     traces = OpenTraces(tempo.fetch, judge)
