@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation from a running demo: alerts, alert, trace and case, in both themes.
+"""Makes the pictures of the documentation from a running demo: overview, alerts, alert, trace and case, in both themes.
 
     clew demo --fresh                                    prints its address, and the name and password to log in with
     python docs/img/shoot.py --password WORDS            from a checkout with the development requirements, once an alert fires
@@ -52,7 +52,8 @@ def pages(page: Any) -> dict[str, str]:
     """The address of each page worth a picture."""
     stuffing = alerts(page, "AuthCredentialStuffing")[0]
     probing = alerts(page, "AuthorizationProbing")
-    return {"alerts": "/alerts", "alert": stuffing, "trace": refused_by_policy(page, probing), "case": case(page, stuffing)}
+    trace, opened = refused_by_policy(page, probing), case(page, stuffing)
+    return {"overview": "/overview?last=6h", "alerts": "/alerts", "alert": stuffing, "trace": trace, "case": opened}
 
 
 def alerts(page: Any, name: str) -> list[str]:

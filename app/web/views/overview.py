@@ -145,6 +145,7 @@ class Place:
             told = (
                 "Prometheus has no otel_security_calls_total, the span metrics of auth checks. "
                 "The Collector of deploy/collector makes them of spans; Prometheus must scrape it."
+                + (" The traces can be asked instead: “Figures from”, above." if self.settings.tempo.enabled else "")
             )
             return "No auth metrics", told, coverage
         when = window_words(self.window)
