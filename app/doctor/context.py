@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+import msgspec
+
 from app.doctor import calls
 from app.doctor.calls import Link
 from app.doctor.facts import Facts
@@ -43,51 +45,81 @@ propagate.inject(headers)
 # A proxy in between has to pass on the headers traceparent and tracestate."""
 
 
-def propagation(check: str, facts: Facts) -> Said:
-    """Does the trace context arrive where services call each other?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
+class _Lost(msgspec.Struct, frozen=True):
+    """A service to which context does not come. them: all calls to it; lost: those without their other end.
+
+    by_some: others reach it with their context, so that the fault lies with the callers of `lost`, not with the way in
+    """
+
+    callee: str
+    them: tuple[Link, ...]
+    lost: tuple[Link, ...]
+    by_some: bool
+    roots: tuple[str, ...]
+
+
+def _losses(facts: Facts, traces: Sequence[Observed]) -> Iterator[_Lost]:
     callees: dict[str, list[Link]] = defaultdict(list)
     for link in links(facts):
         if link.callee:
             callees[link.callee].append(link)
-    incoming = check.endswith("_in")
     for callee, them in sorted(callees.items()):
         roots = facts.roots.get(callee, ()) or roots_of(traces, callee)
         # A call without its other end proves little; with traces that begin there from nowhere, both halves have been seen.
         few = FEW - 1 if len(halves_of(facts, callee)) >= FEW else FEW
-        lost = [link for link in them if link.open >= few and link.open > link.calls * RARE]
-        if not lost or not roots or not speaks(facts, callee):
+        lost = tuple(link for link in them if link.open >= few and link.open > link.calls * RARE)
+        if lost and roots and speaks(facts, callee):
+            by_some = any(link not in lost and link.answered >= FEW for link in them)
+            yield _Lost(callee, tuple(them), lost, by_some, roots)
+
+
+def propagation_in(check: str, facts: Facts) -> Said:
+    """Does the trace context arrive at every service?"""
+    traces, unknown = sampled(check, facts)
+    if unknown:
+        yield unknown
+        return
+    for one in _losses(facts, traces):
+        if one.by_some:
             continue
-        # Where others reach it with their context, the fault is the one caller's; else it is the callee's, or the way's.
-        whole = [link for link in them if link not in lost and link.answered >= FEW]
-        if incoming and not whole:
-            yield _broken(check, callee, them, lost, roots, callee)
-        elif not incoming and whole:
-            for link in lost:
-                yield _broken(check, callee, [link], [link], roots, link.caller)
+        callers = ", ".join(sorted({link.caller for link in one.lost})[:5])
+        yield _cut(
+            check,
+            one.callee,
+            f"{one.callee} begins traces of its own although {callers} called it: the context is lost on the way in.",
+            f"Let {one.callee}, and every proxy in front of it, read and pass on the header traceparent.",
+            one,
+        )
 
 
-def _broken(check: str, callee: str, them: Sequence[Link], lost: Sequence[Link], roots: Sequence[str], subject: str) -> Finding:
-    missing, total = sum(link.open for link in lost), sum(link.calls for link in them)
-    callers = ", ".join(sorted({link.caller for link in lost})[:5])
-    if check.endswith("_in"):
-        title = f"{callee} begins traces of its own although {callers} called it: the context is lost on the way in."
-        remedy = f"Let {callee}, and every proxy in front of it, read and pass on the header traceparent."
-    else:
-        title = f"{subject} calls {callee} without its trace context; other callers pass it on."
-        remedy = f"Let {subject} put the header traceparent on its calls to {callee}."
-    # The first evidence is the half with the caller, the second that with the callee.
-    halves = [one for pair in zip(lost[0].evidence, roots, strict=False) for one in pair] or list(roots)
+def propagation_out(check: str, facts: Facts) -> Said:
+    """Does every service pass its trace context on?"""
+    traces, unknown = sampled(check, facts)
+    if unknown:
+        yield unknown
+        return
+    for one in _losses(facts, traces):
+        for link in one.lost if one.by_some else ():
+            yield _cut(
+                check,
+                link.caller,
+                f"{link.caller} calls {one.callee} without its trace context; other callers pass it on.",
+                f"Let {link.caller} put the header traceparent on its calls to {one.callee}.",
+                msgspec.structs.replace(one, them=(link,), lost=(link,)),
+            )
+
+
+def _cut(check: str, subject: str, title: str, remedy: str, one: _Lost) -> Finding:
+    missing, total = sum(link.open for link in one.lost), sum(link.calls for link in one.them)
+    # The caller's half of a request, then one that begins in the callee, and so on.
+    halves = [trace_id for pair in zip(one.lost[0].evidence, one.roots, strict=False) for trace_id in pair]
     return finding(
         check,
         Severity.BROKEN if missing > total / 2 else Severity.HARMFUL,
         subject,
         title,
-        detail=f"What {callee} decides stands in another trace, and the verdict on the request does not see it.",
-        measured=of(missing, total, f"calls to {callee}"),
+        detail=f"What {one.callee} decides stands in another trace, and the verdict on the request does not see it.",
+        measured=of(missing, total, f"calls to {one.callee}"),
         evidence=halves,
         remedy=remedy,
         paste=_PROPAGATE,

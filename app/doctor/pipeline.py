@@ -127,7 +127,8 @@ def auth_metrics(check: str, facts: Facts) -> Said:
     checks = sum(facts.kept.by.values()) if isinstance(facts.kept, Tally) else 0
     spoke = pipeline.auth_series_before
     if not checks and not spoke:
-        yield Unknown(check, "There are neither auth spans nor auth metrics in this window.")
+        words = "There are neither auth spans nor auth metrics in this window."
+        yield Unknown(check, facts.kept.why if isinstance(facts.kept, Missing) else words)
         return
     if not spoke and 0 < pipeline.scraped_for_ns < _SETTLED:
         yield Unknown(check, "Prometheus has scraped for less than two minutes.")
