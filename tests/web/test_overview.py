@@ -11,6 +11,7 @@ from support.poison import PAYLOADS
 from support.watched import SUBNET, Watched, firing
 
 from app.investigation.overview import metrics
+from app.times import DAY, iso, now_ns
 from app.web.checkups import Checkups
 
 HX = {"hx-request": "true"}
@@ -263,9 +264,17 @@ async def test_without_prometheus_the_traces_answer_and_say_what_they_cannot(her
         await told.close()
 
 
-async def test_a_range_that_tempo_refuses_is_told_in_its_panel(here, watched):
-    html = await panel(here, "sources", source="traces", start="2026-11-01", end="2026-11-20")
-    assert "Tempo answers ranges of at most 24 h" in html
+async def test_a_range_longer_than_tempo_answers_is_counted_piece_by_piece(here, tmp_path):
+    told = await traced(here, tmp_path)
+    try:
+        start = iso(now_ns() - 3 * DAY, digits=0)[:16].replace("T", "+")
+        assert rows(await panel(here, "sources", start=start)) == ["203.0.113.9 6"]
+        asked = [one for one in told.asked if one.startswith("tempo /api/metrics/query ")]
+        assert len(asked) == 1 + 4, "refused once, then a piece for each begun day"
+        html = await panel(here, "sources", start="2025-01-01", end="2026-01-01")
+        assert "Tempo answers ranges of at most 24 h" in html
+    finally:
+        await told.close()
 
 
 async def test_with_no_source_at_all_the_page_says_what_to_set(here):

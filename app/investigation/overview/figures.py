@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from app.sources.values import Series
+from app.sources.values import Sample, Series
 from app.times import UnixNanos
 
 LOGIN = "auth.login"
@@ -300,6 +300,14 @@ def refusals(series: Iterable[Series], service: str, step: str) -> tuple[Refusal
 def total(one: Series) -> int:
     """A count that increase() has extrapolated, as the whole number nearest to it."""
     return round(_value(one))
+
+
+def added(parts: Iterable[Iterable[Series]]) -> tuple[Series, ...]:
+    """Counts of adjacent times as one: a series for each set of labels, with all that was counted."""
+    samples: dict[tuple[tuple[str, str], ...], list[Sample]] = defaultdict(list)
+    for one in (one for part in parts for one in part):
+        samples[tuple(sorted(one.labels.items()))] += one.samples
+    return tuple(Series(dict(labels), tuple(found)) for labels, found in samples.items())
 
 
 def _value(one: Series) -> float:

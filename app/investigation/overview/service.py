@@ -20,11 +20,12 @@ from app.investigation.asking import Window
 from app.investigation.judgements import Judged, Judgements
 from app.investigation.overview import figures, metrics, traces
 from app.investigation.overview.figures import Histograms, NamesRow, RefusalRow, SourceRow, StepRow, Success
-from app.investigation.overview.window import BASELINES, shifted, step_ns
+from app.investigation.overview.window import BASELINES, cut, shifted, step_ns
 from app.investigation.shared import Shared
 from app.investigation.sources import Sources
 from app.sources.prometheus import PrometheusClient
 from app.sources.tempo import TempoClient
+from app.sources.tempo_wire import range_limit_s
 from app.sources.values import QueryResult
 from app.times import SECOND, UnixNanos
 from app.traceql.nodes import Field
@@ -37,6 +38,7 @@ _SAME_S = 8.0
 _PRESENT_S = 60.0
 _MOST_JUDGED = 100
 _JUDGE_S = 6.0
+_MOST_PIECES = 24
 _REFUSALS = (Outcome.DENIED, Outcome.PARTIALLY_DENIED, Outcome.BYPASSED)
 
 
@@ -120,7 +122,7 @@ class Overview:
                 rows = figures.sources_of_metrics(result.series)
             else:
                 query = traces.sources()
-                result = await self._tempo.metrics_instant(query, window.start_ns, window.end_ns)
+                result = await self._counted(query, window)
                 rows = figures.sources_of_traces(result.series, _labels(traces.SOURCE), traces.MOST_SOURCES)
             return await self._answer(basis, rows, _asked(basis, query, window), empty=not rows, warnings=result.warnings)
 
@@ -169,7 +171,7 @@ class Overview:
         if asked.language == "PromQL":
             result = await self._instant(asked.query, asked.window)
             return _Measured(asked, figures.buckets_of_metrics(result.series), result.warnings)
-        result = await self._tempo.metrics_instant(asked.query, asked.window.start_ns, asked.window.end_ns)
+        result = await self._counted(asked.query, asked.window)
         return _Measured(asked, figures.buckets_of_traces(result.series), result.warnings)
 
     async def _usual(self, asked: Asked) -> _Measured:
@@ -189,7 +191,7 @@ class Overview:
                 rows = figures.names_of_metrics(result.series)
             else:
                 query = traces.names()
-                result = await self._tempo.metrics_instant(query, window.start_ns, window.end_ns)
+                result = await self._counted(query, window)
                 spellings, users = _labels(traces.SOURCE), _labels(traces.USER)
                 rows = figures.names_of_traces(result.series, spellings, users, traces.MOST_SOURCES)
             return await self._answer(basis, rows, _asked(basis, query, window), empty=not rows, warnings=result.warnings)
@@ -206,7 +208,7 @@ class Overview:
                 rows = figures.refusals(result.series, "service_name", "span_name")
             else:
                 query = traces.refusals()
-                result = await self._tempo.metrics_instant(query, window.start_ns, window.end_ns)
+                result = await self._counted(query, window)
                 rows = figures.refusals(result.series, label_of(traces.SERVICE), "name")
             return await self._answer(basis, rows, _asked(basis, query, window), empty=not rows, warnings=result.warnings)
 
@@ -250,6 +252,21 @@ class Overview:
 
     async def _instant(self, query: str, window: Window) -> QueryResult:
         return await self._prometheus.query(query, window.end_ns)
+
+    async def _counted(self, query: str, window: Window) -> QueryResult:
+        """A count over the whole window; piece by piece, and added up, where Tempo refuses it as too long."""
+        try:
+            return await self._tempo.metrics_instant(query, window.start_ns, window.end_ns)
+        except SourceRefused as error:
+            longest_s = range_limit_s(error.detail)
+            if longest_s is None:
+                raise
+            pieces = cut(window, longest_s * SECOND)
+            if len(pieces) > _MOST_PIECES:
+                raise
+        found = await asyncio.gather(*(self._tempo.metrics_instant(query, one.start_ns, one.end_ns) for one in pieces))
+        warnings = dict.fromkeys(words for one in found for words in one.warnings)
+        return QueryResult(figures.added(one.series for one in found), tuple(warnings))
 
     async def _answer(self, basis: Basis, found: T, *asked: Asked, empty: bool, warnings: tuple[str, ...] = ()) -> Answer[T]:
         present = not empty or basis is Basis.TRACES or await self._has_metrics()

@@ -33,3 +33,9 @@ def step_ns(of: Window) -> int:
 def shifted(of: Window, by_ns: int) -> Window:
     """The same stretch of time, earlier."""
     return Window(UnixNanos(of.start_ns - by_ns), UnixNanos(of.end_ns - by_ns))
+
+
+def cut(of: Window, longest_ns: int) -> tuple[Window, ...]:
+    """The window in pieces of at most that length, without a gap."""
+    starts = range(of.start_ns, of.end_ns, longest_ns)
+    return tuple(Window(UnixNanos(start), UnixNanos(min(start + longest_ns, of.end_ns))) for start in starts)

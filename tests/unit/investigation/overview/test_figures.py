@@ -187,3 +187,8 @@ def test_a_check_that_broke_is_something_to_show():
     assert not figures.success(
         [curve([0, 0, 1], span_name="x", auth_result="error")], "span_name", "auth_result", TIMES
     ).is_empty
+
+
+def test_counts_of_adjacent_times_add_up():
+    both = figures.added([[one(2.0, a="x"), one(1.0, a="y")], [one(5.0, a="x")]])
+    assert {series.labels["a"]: figures.total(series) for series in both} == {"x": 7, "y": 1}

@@ -1,5 +1,7 @@
 """The time an overview speaks of."""
 
+from itertools import pairwise
+
 import pytest
 
 from app.errors import InvalidInput
@@ -50,3 +52,12 @@ def test_a_curve_has_few_points_of_a_minute_or_more(length):
 def test_a_baseline_is_the_same_stretch_earlier():
     found = windows.shifted(Window(UnixNanos(NOW - HOUR), NOW, "1h"), DAY)
     assert (found.start_ns, found.end_ns) == (NOW - HOUR - DAY, NOW - DAY)
+
+
+@pytest.mark.parametrize(("length", "pieces"), [(HOUR, 1), (3 * HOUR, 1), (3 * HOUR + SECOND, 2), (DAY, 8)])
+def test_pieces_cover_the_window_without_gap_or_overlap(length, pieces):
+    found = windows.cut(Window(UnixNanos(NOW - length), NOW), 3 * HOUR)
+    assert len(found) == pieces
+    assert [found[0].start_ns, found[-1].end_ns] == [NOW - length, NOW]
+    assert all(one.end_ns == other.start_ns for one, other in pairwise(found))
+    assert all(one.end_ns - one.start_ns <= 3 * HOUR for one in found)
