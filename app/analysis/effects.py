@@ -118,10 +118,15 @@ def _change(span: Span) -> Change | None:
 
 # ---------------------------------------------------------------------------------------------------------- databases
 
+# pgx prepares a statement in a span of its own that carries the statement's verb; what it does is in another span.
+_PREPARED = "pgx.prepare_stmt.name"
+
 
 def _database(span: Span, system: str) -> Change | None:
     known = words()
     verb = semconv.db_operation(span)
+    if _PREPARED in span.attributes:
+        return None
     if system in _CACHES:
         return _cache(span, verb)
     text = semconv.first_text(span.attributes, semconv.ALIASES["db.query"])[:8192]

@@ -118,7 +118,7 @@ def _propagation(judgement: Judgement) -> Iterator[Finding]:
             FindingKind.BROKEN_PROPAGATION,
             entry.service,
             entry.span.span_id,
-            f"The trace is one lone span of {entry.service}, which others usually call.",
+            f"The trace is one lone span of {entry.service}. If another service called it, that call's context was lost.",
         )
 
 

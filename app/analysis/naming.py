@@ -191,6 +191,7 @@ def _broken_layer(judgement: Judgement, origin: Account) -> Layer:
 # Exceptions of drivers and pools that had no connection to give; the driver itself may have no span.
 _LOST_STORE = re2.compile(
     r"(?i)CannotCreateTransaction|CannotGetJdbcConnection|JDBC Connection|SQL(Non)?TransientConnection|HikariPool|"
+    r"(PSQL|SQLServer|SQLRecoverable|SQLNonTransient|MySQL\w*|MariaDB|Communications)\w*Exception\W.{0,40}(connection|link|network)|"
     r"(psycopg|asyncpg|pgconn|pymysql|mysql|mongo|redis|sqlalchemy|oracledb)\w*[.:].*(OperationalError|Connect|Selection|Timeout)|"
     r"(could not|cannot|can't|failed to) (connect|open (a )?connection) to (the )?\S*\s?"
     r"(database|server at|mysql|postgres|redis|mongo)"

@@ -34,6 +34,10 @@ def test_a_rollback_takes_it_back():
     assert not trace.kinds & {"side_effect_before_denial", "side_effect_after_denial"}
 
 
+def test_a_statement_that_was_only_prepared_wrote_nothing():
+    assert refused(before="orders: INSERT orders  pgx.prepare_stmt.name=s1").effects == set()
+
+
 def test_so_does_a_compensation():
     trace = refused(before="orders: INSERT orders", after="orders: DELETE orders")
     assert not trace.kinds & {"side_effect_before_denial", "side_effect_after_denial"}
