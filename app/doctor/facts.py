@@ -81,7 +81,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     """What Prometheus knows of the way telemetry takes.
 
     collectors:      Collectors that report their own numbers; embedded: so does Clew's own backend
-    scraped_for_ns:  for how long of the window something was scraped, Prometheus itself aside
+    settled:         something besides Prometheus itself was scraped two minutes before the end
     """
 
     targets: tuple[Scraped, ...] | Missing
@@ -93,7 +93,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     accepted: int | None
     auth_series: int
     auth_series_before: bool
-    scraped_for_ns: int
+    settled: bool
     rules: tuple[str, ...] | Missing
     broken_rules: tuple[tuple[str, str], ...] = ()
     blind_alerts: tuple[str, ...] = ()

@@ -8,12 +8,10 @@ import re2
 
 from app.doctor.facts import Facts, Missing, Pipeline, Tally
 from app.doctor.finding import Area, Finding, Language, Off, Severity, Unknown, anchor, for_shell
-from app.times import MINUTE
 
 # Jobs that carry what Clew reads. Others may be down without harm to it.
 _OURS = re2.compile(r"(?i)otel|collector|security|span.?metric|alloy|agent|tempo|clew|trac")
 _FULL = 0.8
-_SETTLED = 2 * MINUTE
 
 _SCRAPE = """\
 scrape_configs:
@@ -130,7 +128,7 @@ def auth_metrics(check: str, facts: Facts) -> Said:
         words = "There are neither auth spans nor auth metrics in this window."
         yield Unknown(check, facts.kept.why if isinstance(facts.kept, Missing) else words)
         return
-    if not spoke and 0 < pipeline.scraped_for_ns < _SETTLED:
+    if not spoke and not pipeline.settled and _scrapes(pipeline):
         yield Unknown(check, "Prometheus has scraped for less than two minutes.")
         return
     yield _finding(
@@ -145,6 +143,11 @@ def auth_metrics(check: str, facts: Facts) -> Said:
         remedy="Scrape the span metrics of the Collector, or of clew embedded.",
         paste=_SCRAPE,
     )
+
+
+def _scrapes(pipeline: Pipeline) -> bool:
+    """Whether anything besides Prometheus itself is scraped by now."""
+    return isinstance(pipeline.targets, tuple) and any(target.up and not target.own for target in pipeline.targets)
 
 
 _LOSSES = {

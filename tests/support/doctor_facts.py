@@ -60,7 +60,7 @@ PIPELINE = Pipeline(
     accepted=10_000,
     auth_series=120,
     auth_series_before=True,
-    scraped_for_ns=HOUR,
+    settled=True,
     rules=("AuthBruteForce",),
 )
 

@@ -60,8 +60,8 @@ async def tally(prometheus: PrometheusClient, counter: Counter, start_ns: int, e
         size = await prometheus.query(f"count({counter.metric})", end_ns)
         if size.series and size.series[0].samples[-1].value > _MOST_SERIES:
             return await _rough(prometheus, counter, service, words, start_ns, end_ns)
-        since = await rises.alive(prometheus, start_ns, end_ns)
         answer = await prometheus.query_range(counter.metric, start_ns, end_ns, step_ns / SECOND)
+        since = await rises.alive(prometheus, answer.series, start_ns, end_ns)
     except SourceError as error:
         return Missing(error.sentence)
     by: dict[tuple[str, str], int] = {}

@@ -24,6 +24,7 @@ _LOSSES = (
 _WHERE = ("exporter", "receiver", "policy", "processor")
 _OWN = "prometheus"  # the job under which it is usually told to scrape itself
 _STILL = 5 * MINUTE
+_SETTLED = 2 * MINUTE
 _MOST = 200
 
 
@@ -34,8 +35,7 @@ async def pipeline(prometheus: PrometheusClient, labels: LabelMap, start_ns: int
     counters = "|".join(counter.metric for counter in labels.counters)
     auth = f"{{__name__=~{promql.quote(counters)}}}"
     try:
-        since = await rises.alive(prometheus, start_ns, end_ns)
-        numbers, size, capacity, memory, limit, now, before = await asyncio.gather(
+        numbers, size, capacity, memory, limit, now, before, scraped = await asyncio.gather(
             prometheus.query_range(f"{{__name__=~{promql.quote(_LOSSES)}}}", start_ns, end_ns, step_ns / SECOND),
             prometheus.query(f"max_over_time(otelcol_exporter_queue_size[{window}])", end_ns),
             prometheus.query("otelcol_exporter_queue_capacity", end_ns),
@@ -43,7 +43,9 @@ async def pipeline(prometheus: PrometheusClient, labels: LabelMap, start_ns: int
             prometheus.query("auth:collector_memory_limit:bytes", end_ns),
             prometheus.query(f"count({auth})", end_ns),
             prometheus.query(f"count(last_over_time({auth}[{window}]))", end_ns),
+            prometheus.query(f'count(up{{job!="{_OWN}"}})', end_ns - _SETTLED),
         )
+        since = await rises.alive(prometheus, numbers.series[:_MOST], start_ns, end_ns)
     except SourceError as error:
         return Missing(error.sentence)
     targets, found_rules, blind = await asyncio.gather(_targets(prometheus), _rules(prometheus), _blind(prometheus))
@@ -59,7 +61,7 @@ async def pipeline(prometheus: PrometheusClient, labels: LabelMap, start_ns: int
         accepted=_accepted(losses),
         auth_series=round(_first(now.series)),
         auth_series_before=bool(before.series),
-        scraped_for_ns=end_ns - min((ns for (job, _), ns in since.items() if job != _OWN), default=end_ns),
+        settled=bool(scraped.series),
         rules=found_rules if isinstance(found_rules, Missing) else tuple(r.name for r in auth_rules if r.kind == "alerting"),
         broken_rules=tuple((rule.name[:120], rule.last_error[:300]) for rule in auth_rules if rule.health == "err"),
         blind_alerts=blind,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import re2
 
 from app.investigation.completeness import counted
+from app.sources import promql
 from app.sources.prometheus import PrometheusClient
 from app.sources.values import Series
 from app.times import SECOND
 
 _POINTS = 120
+_MOST_INSTANCES = 100
 
 Alive = Mapping[tuple[str, str], int]
 
@@ -19,9 +23,18 @@ def step(start_ns: int, end_ns: int) -> int:
     return max(5 * SECOND, (end_ns - start_ns) // _POINTS // SECOND * SECOND)
 
 
-async def alive(prometheus: PrometheusClient, start_ns: int, end_ns: int) -> Alive:
-    """Since when in the window each target was scraped, by job and instance. Errors: SourceError."""
-    answer = await prometheus.query_range("up == 1", start_ns, end_ns, step(start_ns, end_ns) / SECOND)
+async def alive(prometheus: PrometheusClient, counters: Sequence[Series], start_ns: int, end_ns: int) -> Alive:
+    """Since when in the window the targets of these counters were scraped, by job and instance.
+
+    Where there are too many to ask about, nothing is known of any, and no new series counts as a rise.
+    Errors: SourceError.
+    """
+    instances = sorted({one.labels["instance"] for one in counters if one.labels.get("instance")})
+    if not instances or len(instances) > _MOST_INSTANCES:
+        return {}
+    pattern = promql.quote("|".join(re2.escape(instance) for instance in instances))
+    up = f"up{{instance=~{pattern}}} == 1"
+    answer = await prometheus.query_range(up, start_ns, end_ns, step(start_ns, end_ns) / SECOND)
     return {_target(one): one.samples[0].time_ns for one in answer.series if one.samples}
 
 

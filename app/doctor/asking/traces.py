@@ -28,7 +28,8 @@ _ANY = "{ }"
 _AUTH = "{ span.auth.result != nil }"
 _LOUD = (
     '{ span.auth.result = "failure" || span.auth.result = "error" '
-    "|| span.http.response.status_code = 401 || span.http.response.status_code = 403 }"
+    "|| span.http.response.status_code = 401 || span.http.response.status_code = 403 "
+    "|| span.http.status_code = 401 || span.http.status_code = 403 || span.rpc.grpc.status_code = 7 }"
 )
 # The shares of the sample: what there is, what was checked, what was refused, and the rest for each service, so that a flood
 # of one kind (an attack, say) does not hide the others.

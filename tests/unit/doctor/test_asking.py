@@ -78,7 +78,7 @@ def test_a_counter_that_appears_rose_only_if_its_target_was_scraped_before(value
 
 async def test_checks_are_counted_by_service_and_result_over_all_their_series():
     def answer(q):
-        if q == "up == 1":
+        if q.startswith("up{"):
             return [(TARGET, [1] * 100)]
         if q.startswith("count("):
             return [({}, 3)]
@@ -96,7 +96,7 @@ async def test_checks_are_counted_by_service_and_result_over_all_their_series():
 
 async def test_what_rose_in_the_first_minute_may_be_of_before():
     def answer(q):
-        if q == "up == 1":
+        if q.startswith("up{"):
             return [(TARGET, [1] * 100)]
         if q.startswith("count("):
             return [({}, 1)]
@@ -129,9 +129,9 @@ async def test_without_the_counter_nothing_is_compared():
 
 async def test_a_collectors_numbers_with_and_without_total():
     def answer(q):
+        if q.startswith("up{"):
+            return [({"job": "c", "instance": "c:8888"}, [1] * 100)]
         match q:
-            case "up == 1":
-                return [({"job": "c", "instance": "c:8888"}, [1] * 100)]
             case "targets":
                 return {"activeTargets": [{"labels": {"job": "c", "instance": "c:8888"}, "health": "down", "lastError": "no"}]}
             case "rules":
@@ -164,6 +164,7 @@ async def test_a_collectors_numbers_with_and_without_total():
         "memory_limiter_refused_spans": (2, False, "memory_limiter"),
     }
     assert told.accepted == 900
+    assert told.settled
     assert told.collectors == ("c:8888",)
     assert [(level.worst, level.limit) for level in told.queues] == [(95, 100)]
     assert [(target.up, target.error) for target in told.targets] == [(False, "no")]
@@ -227,3 +228,18 @@ async def test_a_count_too_long_for_tempo_is_asked_for_in_pieces():
 
     assert await traces.spans_by_service(tempo(handler), START, START + 30 * MINUTE) == {"identity": 7}
     assert asked == ["/api/metrics/query", "/api/metrics/query_range"]
+
+
+async def test_since_when_targets_are_scraped_is_asked_of_the_counters_own_targets_alone():
+    asked = []
+
+    def answer(q):
+        asked.append(q)
+        return [(TARGET, [None, 1, 1])]
+
+    since = await rises.alive(prometheus(answer), [series(1, 2)], START, END)
+    assert since == {("otel", "c:8889"): START + STEP}
+    assert asked == ['up{instance=~"c\\\\:8889"} == 1']
+    crowd = [Series({"instance": f"c{n}:1"}, ()) for n in range(101)]
+    assert await rises.alive(prometheus(answer), crowd, START, END) == {}
+    assert len(asked) == 1

@@ -7,7 +7,6 @@ from support.doctor_facts import PIPELINE, facts, found, report, unknown
 from app.doctor.facts import Level, Loss, Missing, Scraped
 from app.doctor.finding import Severity
 from app.doctor.report import State
-from app.times import SECOND
 
 OWN = Scraped("prometheus", "p:9090", True, own=True)
 
@@ -41,9 +40,10 @@ def test_metrics_that_ended_are_broken_though_they_were_there():
 
 
 def test_right_after_the_start_nothing_is_missed_yet():
-    about = pipeline(auth_series=0, auth_series_before=False, scraped_for_ns=40 * SECOND)
+    about = pipeline(auth_series=0, auth_series_before=False, settled=False)
     assert found("pipeline.auth_metrics", about) == []
     assert "two minutes" in unknown("pipeline.auth_metrics", about)
+    assert found("pipeline.auth_metrics", pipeline(auth_series=0, auth_series_before=False, settled=False, targets=(OWN,)))
 
 
 @pytest.mark.parametrize(
