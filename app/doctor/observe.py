@@ -130,7 +130,6 @@ def _parts(trace: Trace, reading: Reading) -> Iterator[Part]:
     shifts: dict[str, int] = {}
     for node in trace.nodes:
         service = node.service
-        counts[service, "spans"] += 1
         if node.lost_parent:
             counts[service, "orphans"] += 1
         if node.span.kind is not SpanKind.SERVER:
@@ -144,11 +143,15 @@ def _parts(trace: Trace, reading: Reading) -> Iterator[Part]:
         if reading.answer(node) is Answer.REFUSED:
             counts[service, "refusals"] += 1
             counts[service, "silent"] += not _explained(reading, node)
+    passed: set[int] = set()
     for signal in reading.signals.values():
         if signal.is_check and signal.decision in ("allow", "deny", "error"):
             counts[signal.node.service, "checks"] += 1
             counts[signal.node.service, "covered"] += 1
             for above in reading.ancestors(signal.node):
+                if above.index in passed:
+                    break  # and so is everything above it: a hostile trace may be as deep as it is long
+                passed.add(above.index)
                 counts[above.service, "covered"] += 1
     for service in trace.services:
         yield Part(
