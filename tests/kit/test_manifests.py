@@ -53,12 +53,17 @@ def test_compose_asks_for_what_has_no_default(judge, deploy, name):
     assert f"required variable {name} is missing a value" in refused.stderr
 
 
-def test_the_demo_differs_in_two_settings_only(judge, deploy):
+def test_the_demo_differs_in_addresses_and_cookies_only(judge, deploy):
     usual = project(judge, deploy / "compose.yaml")
     demo = project(judge, deploy / "compose.yaml", deploy / "compose.demo.yaml")
-    environment = demo["services"]["clew"]["environment"]
-    assert environment.pop("CLEW_SECURITY__SECURE_COOKIES") == "false"
-    assert environment.pop("CLEW_WEB__DEMO") == "true"
+    given = demo["services"]["clew"]["environment"]
+    assert given.pop("CLEW_SECURITY__SECURE_COOKIES") == "false"
+    assert given.pop("CLEW_WEB__DEMO") == "true"
+    for service, name, port in (
+        ("clew", "CLEW_WEB__PUBLIC_URL", 8000), ("clew", "CLEW_GRAFANA__URL", 3000), ("grafana", "GF_SERVER_ROOT_URL", 3000),
+    ):  # fmt: skip
+        assert demo["services"][service]["environment"].pop(name) == f"http://localhost:{port}"
+        assert usual["services"][service]["environment"].pop(name).startswith("https://")
     assert demo == usual
 
 
