@@ -117,6 +117,8 @@ def flags_of(span: Span) -> int:
     flags = ERROR if span.status == Status.ERROR else 0
     if span.status_message:
         flags |= MESSAGE
+    if semconv.EXCEPTION_MESSAGE in span.attributes or semconv.EXCEPTION_TYPE in span.attributes:
+        flags |= EXCEPTION
     if span.events:
         flags |= EVENTS
         for event in span.events:
@@ -194,7 +196,7 @@ def condition(raw: object, file: str, line: int, vocabulary: Vocabulary, *, has_
         raise RuleError(file, line, "a condition needs at least one test.")
     made.phase = _word(raw, "phase", Phase, file)
     made.layer = _word(raw, "layer", Layer, file)
-    made.evidence = raw.get("evidence") or _evidence(raw)
+    made.evidence = str(raw.get("evidence") or _evidence(raw))
     if made.evidence not in EVIDENCE:
         raise RuleError(file, raw.at("evidence"), f"evidence is one of {', '.join(EVIDENCE)}.")
     return made
@@ -275,7 +277,7 @@ def _numbers(value: object, file: str, line: int) -> set[int]:
 
 
 def _status(made: Condition, value: object, file: str, line: int, vocabulary: Vocabulary) -> None:
-    if value not in Status.__members__:
+    if str(value) not in Status.__members__:
         raise RuleError(file, line, "status is UNSET, OK or ERROR.")
     wanted = Status[str(value)]
     if wanted is Status.ERROR:

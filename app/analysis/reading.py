@@ -211,12 +211,13 @@ class Reading:
     def trouble(self, node: Node) -> str:
         """All words of a span that went wrong: its status message, then each exception's class and message."""
         span = node.span
-        if not span.events:
+        on_span = semconv.EXCEPTION_MESSAGE in span.attributes or semconv.EXCEPTION_TYPE in span.attributes
+        if not span.events and not on_span:
             return span.status_message[:4096]
         parts = [span.status_message[:4096]] if span.status_message else []
-        for event in span.events[:32]:
-            kind = semconv.text(event.attributes.get(semconv.EXCEPTION_TYPE))
-            message = semconv.text(event.attributes.get(semconv.EXCEPTION_MESSAGE))
+        for attributes in (*(event.attributes for event in span.events[:32]), *((span.attributes,) if on_span else ())):
+            kind = semconv.text(attributes.get(semconv.EXCEPTION_TYPE))
+            message = semconv.text(attributes.get(semconv.EXCEPTION_MESSAGE))
             if kind or message:
                 parts.append(f"{kind[:256]}: {message[:4096]}")
         return "\n".join(parts)[:16_384]

@@ -360,12 +360,25 @@ def principal_of_events(span: Span) -> str:
     return ""
 
 
+# Java gives an exception that only wraps another one the other's class and words for a message.
+_WRAPPED = re2.compile(r"(?s)^((?:[A-Za-z_$][\w$]*\.){2,}[A-Z][\w$]*(?:Exception|Error)): ?(.*)")
+
+
 def exceptions(span: Span) -> list[tuple[str, str]]:
-    """(type, message) of each recorded exception, in order."""
-    if not span.events:
+    """(type, message) of each recorded exception, in order, and after a wrapper what it wraps.
+
+    Source: events of the conventions; Rust's tracing puts the same names on the span itself.
+    """
+    on_span = EXCEPTION_MESSAGE in span.attributes or EXCEPTION_TYPE in span.attributes
+    if not span.events and not on_span:
         return []
-    return [
-        (text(event.attributes.get(EXCEPTION_TYPE)), text(event.attributes.get(EXCEPTION_MESSAGE)))
-        for event in span.events
-        if event.name == EXCEPTION or EXCEPTION_TYPE in event.attributes
-    ]
+    recorded = [e.attributes for e in span.events if e.name == EXCEPTION or EXCEPTION_TYPE in e.attributes]
+    if on_span:
+        recorded.append(span.attributes)
+    found = []
+    for attributes in recorded:
+        message = text(attributes.get(EXCEPTION_MESSAGE))
+        found.append((text(attributes.get(EXCEPTION_TYPE)), message))
+        if wrapped := _WRAPPED.search(message[:4096]):
+            found.append((wrapped.group(1), wrapped.group(2)))
+    return found

@@ -121,6 +121,21 @@ def test_exceptions_are_recognised_by_name_or_attribute():
     assert semconv.exceptions(span(events=events)) == [("A", "x"), ("B", "")]
 
 
+def test_a_wrapper_is_followed_by_what_it_wraps():
+    wrapper = Event("exception", 1, {"exception.type": "W", "exception.message": "java.net.ConnectException: refused"})
+    assert semconv.exceptions(span(events=(wrapper,))) == [
+        ("W", "java.net.ConnectException: refused"),
+        ("java.net.ConnectException", "refused"),
+    ]
+    words = Event("exception", 1, {"exception.type": "W", "exception.message": "Loading failed: java.net.ConnectException"})
+    assert len(semconv.exceptions(span(events=(words,)))) == 1
+
+
+def test_an_exception_may_stand_on_the_span_itself():
+    found = semconv.exceptions(span(**{"exception.message": "JWT error: ExpiredSignature"}))
+    assert found == [("", "JWT error: ExpiredSignature")]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(True, "true"), (403, "403"), (["a", "b"], "a"), ([], ""), (None, ""), (b"\xff", "\ufffd"), ({"a": 1}, "{'a': 1}")],
