@@ -113,6 +113,10 @@ def _rewritten(judgement: Judgement) -> Iterator[Finding]:
             continue
         answer = reading.answer(account.node)
         if account is origin:
+            if answer is Answer.FAILED and own >= 500:
+                shown = answers.shown_status(account.node.span)
+                said = f"{account.node.service} answered its own refusal with a {shown}."
+                yield _at(FindingKind.STATUS_REWRITTEN, account.node, said)
             given = own if own >= 400 else None  # a good answer that carried a no has no status to keep
             continue
         is_error = answer in REFUSALS or answer in (Answer.FAILED, Answer.BUSINESS)
