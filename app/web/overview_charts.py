@@ -31,6 +31,8 @@ def success_chart(found: Success, window: Window, step_ns: int) -> _Figure:
     whole = layout(window)
     whole["yaxis"] |= {"domain": [0.4, 1], "range": [0, 1.04], "tickformat": ".0%", "nticks": 3}
     whole["yaxis2"] = {**whole["yaxis"], "domain": [0, 0.28], "range": None, "tickformat": ",d", "nticks": 3, "anchor": "x"}
+    if max(refused, default=0) < 4:
+        whole["yaxis2"] |= {"dtick": 1}  # whole numbers, each once
     whole["xaxis"]["anchor"] = "y2"
     return {"data": data, "layout": whole}
 
@@ -68,7 +70,7 @@ def bars(rows: Sequence[tuple[str, int, str, str]], colour: str = "$deny-mass") 
 def latency_chart(rows: Sequence[StepRow]) -> _Figure:
     """For each step a line from the median to the slowest hundredth; its usual one below it, open and pale."""
     data = [
-        *_spread([(place - 0.14, row.step, row.now) for place, row in enumerate(rows)], "now", "$ink"),
+        *_spread([(place - 0.14 * bool(row.usual), row.step, row.now) for place, row in enumerate(rows)], "now", "$ink"),
         *_spread([(place + 0.2, row.step, row.usual) for place, row in enumerate(rows) if row.usual], "usual", "$ink-3"),
     ]
     whole = _rows([row.step for row in rows])

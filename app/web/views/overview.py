@@ -94,7 +94,7 @@ TITLES = {
 }
 SAYS = {
     "success": "share of the decided checks, and how many were refused",
-    "sources": "the ten with most refusals",
+    "sources": "the ten with most refusals; from metrics, also what part of their checks that is",
     "names": "different log-in names that failed",
     "refusals": "who said no, at which check",
     "layers": "by the verdicts on the newest refused traces",
@@ -359,8 +359,8 @@ def latency_panel(place: Place, answer: Answer[tuple[StepRow, ...]]) -> PanelVie
             f"{row.step}: {charts.took(row.now.p50, row.now)} median, {charts.took(row.now.p99, row.now)} p99"
             for row in rows[:4]
         ),
-        height=44 + 44 * len(rows),
-        legend=(("ink", "p50 (round) to p99 (square) now"), *((("ring", "usual"),) if usual else ())),
+        height=36 + (44 if usual else 32) * len(rows),
+        legend=(("line", "p50 (round) to p99 (square) now"), *((("ring", "usual"),) if usual else ())),
         heads=(
             ("Step", ""),
             ("Checks", "num"),
@@ -368,7 +368,7 @@ def latency_panel(place: Place, answer: Answer[tuple[StepRow, ...]]) -> PanelVie
             ("usual", "num"),
             ("p99", "num"),
             ("usual", "num"),
-            ("", "num"),
+            ("against usual", "num"),
         ),
         rows=tuple(_latency_row(place, row) for row in rows),
         open_table=True,
