@@ -91,7 +91,7 @@ async def _prometheus(prometheus: PrometheusClient | None) -> Connection:
             "exemplars",
             exemplars,
             "an alert leads to its traces at once",
-            "" if exemplars else "Start Prometheus with --enable-feature=exemplar-storage.",
+            "" if exemplars is not False else "Start Prometheus with --enable-feature=exemplar-storage.",
         ),
         Feature(
             "alerting rules",
@@ -105,7 +105,7 @@ async def _prometheus(prometheus: PrometheusClient | None) -> Connection:
             "when an alert began, ended and came back; there is none until a first alert has fired",
         ),
         Feature(
-            "sends alerts on",
+            "receiver of alerts",
             None if isinstance(receivers, SourceError) else bool(receivers),
             "people and Clew's webhook are told",
             "Name an Alertmanager under alerting.alertmanagers in prometheus.yml." if receivers == () else "",
@@ -301,10 +301,9 @@ def clocks(check: str, connections: Sequence[Connection]) -> Iterator[Finding | 
         )
 
 
-_MATTERS = {"exemplars": Severity.WEAK, "TraceQL metrics": Severity.WEAK, "sends alerts on": Severity.NOTE}
+_MATTERS = {"exemplars": Severity.WEAK, "TraceQL metrics": Severity.WEAK, "receiver of alerts": Severity.NOTE}
 _FEATURE_PASTE = {
     "exemplars": "prometheus --config.file=prometheus.yml --enable-feature=exemplar-storage",
-    "sends alerts on": "",
 }
 
 
@@ -322,7 +321,7 @@ def features(check: str, connections: Sequence[Connection]) -> Iterator[Finding 
                 area=Area.CONNECTION,
                 severity=_MATTERS.get(feature.name, Severity.NOTE),
                 subject=connection.source,
-                title=f"{connection.source} does not have: {feature.name}.",
+                title=f"{connection.source} has no {feature.name}.",
                 detail=f"With it {feature.buys}.",
                 remedy=feature.remedy,
                 paste=_FEATURE_PASTE.get(feature.name, ""),

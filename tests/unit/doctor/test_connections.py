@@ -124,7 +124,7 @@ async def test_prometheus_and_alertmanager_tell_what_they_can_do():
     )
     _, metrics, alerts = await connections.ask(sources, NOW)
     assert {feature.name: feature.has for feature in metrics.features} == {
-        "exemplars": False, "alerting rules": False, "alert history (ALERTS)": None, "sends alerts on": True
+        "exemplars": False, "alerting rules": False, "alert history (ALERTS)": None, "receiver of alerts": True
     }  # fmt: skip
     assert [(feature.name, feature.has) for feature in alerts.features] == [("webhook to Clew", True)]
 
