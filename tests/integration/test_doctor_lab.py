@@ -62,7 +62,7 @@ def healthy(stand):
     performed = stand.shop.perform(("credential-stuffing", "authorization-probing"), visits=25)
     assert all(line.as_expected for line in performed.ordinary)
     scraped()
-    return began, stand.examine_minute()
+    return began, stand.examine_counts()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from kit.collectors import SHIPPED, built, overlay, start
-from support.doctor_stand import Stand, examine, loud, of, scraping, seconds_ago, unknown
+from support.doctor_stand import Stand, examine_counts, loud, of, scraping, unknown
 from support.embedded_backend import EmbeddedBackend
 from support.lab_shop import Shop, open_shop
 from support.real_parts import RealPart, free_port
@@ -22,7 +22,6 @@ from support.real_parts import RealPart, free_port
 from app.doctor.finding import Severity
 from app.doctor.report import Report, State
 from app.lab.config import GATEWAY, IDENTITY
-from app.times import SECOND
 
 pytestmark = pytest.mark.kit
 
@@ -49,12 +48,9 @@ class Site(msgspec.Struct):
     own: str
 
     def examine(self) -> Report:
-        """On the last minute, up to where decisions are made, spans are stored and counts are scraped."""
+        """Once decisions are made, spans are stored and counts are scraped."""
         time.sleep(DECISION_S + 6)
-        end_ns = seconds_ago(2.5)
-        return examine(
-            tempo=self.backend.query, metrics=self.metrics.url, start_ns=end_ns - 60 * SECOND, end_ns=end_ns, settle_s=2
-        )
+        return examine_counts(self.backend.query, self.metrics.url)
 
 
 @contextlib.contextmanager
