@@ -142,17 +142,17 @@ def test_a_refresh_moves_nothing_and_closes_nothing(page, here):
 def test_a_page_refreshes_itself_when_due_and_not_while_hidden(page, here):
     page.clock.install()
     page.add_init_script("Object.defineProperty(document, 'visibilityState', {get: () => window.shown ?? 'hidden'})")
-    loaded(page, here[0], "?refresh=5m")
+    loaded(page, here[0], "?refresh=30s")
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/overview/" in request.url else None)
-    page.clock.run_for(610_000)
+    page.clock.run_for(65_000)
     assert asked == [], "nobody looks"
     with page.expect_request("**/overview/sources*"):
         page.evaluate("window.shown = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for_load_state("networkidle")
     asked.clear()
     with page.expect_request("**/overview/sources*"):
-        page.clock.run_for(301_000)
+        page.clock.run_for(31_000)
 
 
 def test_the_address_holds_range_and_refresh(page, here):
