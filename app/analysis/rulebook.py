@@ -274,15 +274,19 @@ class RuleBook:
         """The rules that hold for the span, in the book's order; of each rule the first decision that holds."""
         return [hit for _, found in self.candidates(reading, (node,)) for hit in evaluated(found, reading, node)]
 
-    def fits(self, rule: Rule, reading: Reading, node: Node) -> bool:
-        """Whether the rule's match fits the span, whatever its decisions say."""
+    def fitting(self, rules: Sequence[Rule], reading: Reading, node: Node) -> list[Rule]:
+        """Of some rules those whose match fits the span, whatever their decisions say."""
         span = node.span
         happened = _NOTHING_FOUND.union(*(self._vocabulary.events.match(event.name) for event in span.events[:64]))
         shape = self._shape(span, conditions.flags_of(span), happened)
-        return any(
-            way.fits(shape) and way.needs.met(shape) and all(test(reading, node) for test in way.tests)
-            for way in rule.alternatives
-        )
+        return [
+            rule
+            for rule in rules
+            if any(
+                way.fits(shape) and way.needs.met(shape) and all(test(reading, node) for test in way.tests)
+                for way in rule.alternatives
+            )
+        ]
 
     def status_hits(self, reading: Reading, node: Node) -> list[Hit]:
         """The rules that name a product by a status it answered; asked only of the span a verdict rests on."""

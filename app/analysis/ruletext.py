@@ -46,20 +46,23 @@ def load(text: str, file: str) -> Mapping:
     if len(text) > _LARGEST:
         raise RuleError(file, 1, "the file is larger than 2 MB.")
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise RuleError(file, _line(event), "anchors and aliases are not read here.")
+            # Asked before the nodes are made: the library makes them by recursion in C, which ends a process without a word.
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RuleError(file, _line(event), "the file is nested too deeply.")
         root = yaml.compose(text + "\n", Loader=_Loader)  # so that the last block ends below its last line
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "this is not YAML"
         # What is missing at the end is missing on the last line that there is.
         raise RuleError(file, min(mark.line, text.count("\n")) + 1 if mark else 1, f"{problem}.") from None
-    except RecursionError:
-        raise RuleError(file, 1, "the file is nested too deeply.") from None
     if not isinstance(root, yaml.MappingNode):
         raise RuleError(file, 1, "a rule file is a mapping with a list under `rules`.")
-    value = _value(root, file, 0)
+    value = _value(root, file)
     assert isinstance(value, Mapping)
     return value
 
@@ -68,23 +71,20 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark is not None else 1
 
 
-def _value(node: yaml.Node, file: str, depth: int) -> Any:
-    line = node.start_mark.line + 1
-    if depth > _DEEPEST:
-        raise RuleError(file, line, "the file is nested too deeply.")
+def _value(node: yaml.Node, file: str) -> Any:
     if isinstance(node, yaml.MappingNode):
-        out = Mapping(line)
+        out = Mapping(node.start_mark.line + 1)
         # In braces it ends where they close; a block ends on the line where something else begins.
         out.end = node.end_mark.line + (1 if node.flow_style else 0)
         for key_node, value_node in node.value:
             key = _key(key_node, file)
             if key in out:
                 raise RuleError(file, key_node.start_mark.line + 1, f"{key!r} stands here twice.")
-            out[key] = _value(value_node, file, depth + 1)
+            out[key] = _value(value_node, file)
             out.lines[key] = key_node.start_mark.line + 1
         return out
     if isinstance(node, yaml.SequenceNode):
-        return [_value(item, file, depth + 1) for item in node.value]
+        return [_value(item, file) for item in node.value]
     return _scalar(node)
 
 

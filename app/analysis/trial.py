@@ -9,7 +9,7 @@ import msgspec
 from app.analysis import stated
 from app.analysis.examine import examine
 from app.analysis.reading import Context, Reading
-from app.analysis.rulebook import Rule, RuleBook, RuleText, checked, layered
+from app.analysis.rulebook import Hit, Rule, RuleText, checked, layered
 from app.analysis.verdict import Verdict
 from app.traces.model import Node, Trace
 
@@ -70,32 +70,50 @@ def tried(
     context = context if context is not None else Context()
     own = [RuleText(*file) for file in files]
     before, book = layered(beside), layered([own, *beside])
-    reading, said = stated.read(trace, book, context)
-    forged = {node.index for node in said.forged}
+    reading, collected = stated.read(trace, book, context)
+    forged = {node.index for node in collected.forged}
     ids = {rule.id for text in own for rule in checked(text.text, text.file).rules}
+    found = {rule.id: _Found() for rule in book.rules if rule.id in ids}
+    rules = [book.by_id[id_] for id_ in found]
+    for node in reading.order:
+        fitting = book.fitting(rules, reading, node)
+        if not fitting:
+            continue
+        said = book.hits(reading, node)
+        if any(rule.says == "status" for rule in fitting):
+            said += book.status_hits(reading, node)
+        hits = {hit.rule: hit for hit in said}
+        for rule in fitting:
+            found[rule.id].add(rule, node, hits.get(rule), reading, forged)
     without, with_rules = examine(trace, rules=before, context=context), examine(trace, rules=book, context=context)
     return Trial(
-        tuple(_tried(rule, book, reading, forged) for rule in book.rules if rule.id in ids),
+        tuple(found[rule.id].told(rule) for rule in rules),
         without,
         with_rules,
         tuple(field for field in _FIELDS if getattr(without, field) != getattr(with_rules, field)),
     )
 
 
-def _tried(rule: Rule, book: RuleBook, reading: Reading, forged: set[int]) -> Tried:
-    held: list[Held] = []
-    about: list[Held] = []
-    for node in reading.order:
-        if not book.fits(rule, reading, node):
-            continue
-        hits = book.status_hits(reading, node) if rule.says == "status" else book.hits(reading, node)
-        hit = next((hit for hit in hits if hit.rule is rule), None)
+class _Found:
+    """The spans that one rule is about, as far as they are listed."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.about: list[Held] = []
+        self.more = 0
+
+    def add(self, rule: Rule, node: Node, hit: Hit | None, reading: Reading, forged: set[int]) -> None:
         if hit is None:
-            about.append(_of(node, ""))
+            if len(self.about) < _MOST:
+                self.about.append(_of(node, ""))
+        elif len(self.held) < _MOST:
+            self.held.append(_of(node, hit.decision, _why_not(rule, hit.decision, reading, node, forged)))
         else:
-            held.append(_of(node, hit.decision, _why_not(rule, hit.decision, reading, node, forged)))
-    replaces = rule.replaces.file if rule.replaces is not None else ""
-    return Tried(rule.id, rule.file, rule.line, replaces, tuple(held[:_MOST]), tuple(about[:_MOST]), max(0, len(held) - _MOST))
+            self.more += 1
+
+    def told(self, rule: Rule) -> Tried:
+        replaces = rule.replaces.file if rule.replaces is not None else ""
+        return Tried(rule.id, rule.file, rule.line, replaces, tuple(self.held), tuple(self.about), self.more)
 
 
 def _of(node: Node, decision: str, why_not: str = "") -> Held:

@@ -17,6 +17,7 @@ from app.errors import InvalidInput
 
 MOST_BYTES = 64 * 1024
 MOST_TEXTS = 100
+MOST_RULES = 500  # in force together: each is held against every kind of span
 # Instructions of RE2's program, of all patterns of the database together. The shipped ones have about 9,000.
 MOST_INSTRUCTIONS = 50_000
 _NAME = re.compile(r"[^\W_][\w. -]{0,79}")
@@ -87,29 +88,37 @@ def compiled(files: Sequence[RuleText], documents: Sequence[RuleText]) -> Compil
     """The rules in force: the database's before the files', and those before the shipped ones.
 
     A text of the database that was sound when it was saved and is not any more, as after an update, is left out.
-    Errors: RuleError for a file.
+    Errors: RuleError for a file, which is the settings' own affair.
     """
-    kept: list[RuleText] = []
-    skipped: list[Skipped] = []
-    for document in documents:
-        try:
-            checked(document, beside=kept)
-            kept.append(document)
-        except RuleError as error:
-            skipped.append(_skipped(document, error))
+    kept, skipped = list(documents), list[Skipped]()
+    while (error := _wrong(kept)) is not None:
+        place = next(place for place, one in enumerate(kept) if one.file == error.file)  # names are given once
+        skipped.append(_skipped(kept.pop(place), error))
     while True:
         try:
             return Compiled(rulebook.layered([kept, files]), tuple(skipped))
-        except RuleError as error:
-            # Too large beside the shipped rules; whatever is wrong with a file alone is the files' own error.
+        except RuleError as too_much:
+            # Beside the shipped rules, that is; whatever is wrong with a file alone stays wrong without them.
             if not kept:
                 raise
-            skipped.append(_skipped(kept.pop(), error))
+            skipped.append(_skipped(kept.pop(), too_much))
+
+
+def _wrong(texts: Sequence[RuleText]) -> RuleError | None:
+    try:
+        _within_bounds(texts)
+    except RuleError as error:
+        return error
+    return None
 
 
 def _within_bounds(texts: Sequence[RuleText]) -> RuleBook:
     with patterns.at_most(MOST_INSTRUCTIONS):
-        return rulebook.only(texts)
+        found = rulebook.only(texts)
+    if len(found) > MOST_RULES:
+        rule = found.rules[MOST_RULES]
+        raise RuleError(rule.file, rule.line, f"with this rule there are more than {MOST_RULES:,} in the database.")
+    return found
 
 
 def _skipped(document: RuleText, error: RuleError) -> Skipped:

@@ -11,8 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from app.analysis import rulebook
 from app.analysis.rulebook import Rule, RuleBook, RuleText
 from app.db.session import Database
@@ -98,7 +96,7 @@ class LiveRules:
             await asyncio.sleep(POLL_S)
             try:
                 await self.refresh()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:  # the edge of a background task: whatever it was, the next look may succeed
                 # The rules stay what they were; the database's own trouble is told where it is used.
                 _log.warning("the house rules could not be looked at: %s", type(error).__name__)
 

@@ -17,6 +17,7 @@ from app.traces.model import Trace
 
 MOST_BYTES = 4 * 2**20
 MOST_SPANS = 20_000
+MOST_PAIRS = 200_000  # of a rule and a span: at the worst some seconds of computing
 
 
 async def trace_of(traces: OpenTraces, pasted: str, trace_id: str) -> Trace:
@@ -51,7 +52,13 @@ async def run(live: LiveRules, judge: Judge, name: str, text: str, trace: Trace,
     beside = [live.beside(document), list(live.files)]
 
     def work() -> Trial:
-        book.checked(tried)
+        rules = len(book.checked(tried))
+        if rules * len(trace) > MOST_PAIRS:
+            what = "1 rule" if rules == 1 else f"{rules:,} rules"
+            raise InvalidInput(
+                f"{what} on {len(trace):,} spans {'is' if rules == 1 else 'are'} too much to try at once. "
+                "Try fewer rules, or a smaller trace."
+            )
         return trial.tried(trace, [tried], beside=beside, context=judge.context)
 
     async with live.trials:

@@ -6,8 +6,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.draw import judged
+from support.draw import draw, judged
 
+from app.analysis.examine import examine
 from app.analysis.rulebook import RuleError, RuleText, shipped
 from app.errors import InvalidInput
 from app.house import book
@@ -81,6 +82,12 @@ def test_a_wrong_file_is_the_files_error_and_no_text_of_the_database_is_blamed()
         (GATE + "    colour: red\n", 9, "'colour' is no field of a rule"),
         (GATE + GATE.partition("\n")[2], 9, "the id 'house.gate' is taken by line 2"),
         (GATE.replace("house.gate", "'two words'"), 2, "an id has 1 to 100 letters"),
+        ("rules: " + "[" * 30_000 + "]" * 30_000, 1, "nested too deeply"),
+        ("rules: " + "{a: " * 15_000 + "1" + "}" * 15_000, 1, "nested too deeply"),
+        ("- " * 30_000 + "a", 1, "nested too deeply"),
+        ("? " * 30_000 + "a", 1, "nested too deeply"),
+        (GATE.replace("{attr: {gate.answer: shut}}", "{status: {a: b}}"), 7, "status is UNSET, OK or ERROR"),
+        (GATE.replace("{attr: {gate.answer: shut}}", "{status: OK, evidence: {a: b}}"), 7, "evidence is one of"),
         ("rules: []", 1, "there is no rule in it"),
         ("rules: &a\n  - *a", 1, "anchors and aliases"),
         ("- a\n", 1, "a mapping with a list"),
@@ -113,6 +120,14 @@ def test_patterns_that_are_large_together_are_refused_in_the_text_that_was_added
     ]
 
 
+def test_only_so_many_rules_are_in_force_together(monkeypatch):
+    monkeypatch.setattr(book, "MOST_RULES", 2)
+    two = GATE + GATE.partition("\n")[2].replace("house.gate", "house.b")
+    book.checked(text("first", two))
+    with pytest.raises(RuleError, match=r"^second, line 2: with this rule there are more than 2"):
+        book.checked(text("second", to="house.c"), beside=[text("first", two)])
+
+
 def test_names_are_plain():
     assert book.name_of("  Gate of\tthe house ") == "Gate of the house"
     assert book.name_of("Türsteher-2") == "Türsteher-2"
@@ -131,13 +146,34 @@ def test_a_text_is_kept_as_it_was_written():
         book.text_of(" \n")
 
 
-_WORDS = re.findall(r"\w+|[^\w\s]|\s+", GATE)
+TRACE = draw(DRAWING)
+FULL = (
+    GATE.replace("    reason_from: [gate.why]\n", "")
+    + """    reason_from: [gate.why, status.message, '{gate.answer} of {gate.why}', capture]
+    capture: '(?P<why>a\\w+)'
+    layer_by: service_role
+    layer_overrides: {ask: policy_engine}
+    says: guard
+    decider: callee
+    bulk: false
+"""
+)
+_WORDS = re.findall(r"\w+|[^\w\s]|\s+", FULL)
 
 
-@given(st.lists(st.tuples(st.integers(0, len(_WORDS) - 1), st.sampled_from([*_WORDS, "", "[]", "{}", "null", "~", "'", ": "]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(_WORDS) - 1),
+            st.sampled_from([*_WORDS, "", "[]", "{}", "null", "~", "'", ": ", "{", "}", "{}", "{a", "(", "("]),
+        )
+    )
+)
 def test_whatever_a_text_says_it_is_read_or_refused_in_words(changes):
     words = list(_WORDS)
     for place, word in changes:
         words[place] = word
     with contextlib.suppress(RuleError):
-        assert book.checked(RuleText("x", "".join(words))).rules
+        rules = book.checked(RuleText("x", "".join(words)))
+        assert rules.rules
+        assert examine(TRACE, rules=rules).trace_id == TRACE.trace_id, "and whatever was read can judge"
