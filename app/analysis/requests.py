@@ -18,6 +18,7 @@ from app.analysis.steps import (
     is_limiter_name,
     last_guard,
     may_refuse,
+    refuses_in_error,
     throttles,
 )
 from app.analysis.tolerance import tolerate
@@ -98,7 +99,12 @@ def _refused(account: Account, steps: list[Account]) -> None:
     last = calls[-1] if calls else None
     failed = [s for s in open_ if s.state is State.BROKEN and (s.is_call or s.kind == SpanKind.INTERNAL)]
     if failed and (last is None or max(failed, key=by_end).end >= last.end) and _ends_with(open_, max(failed, key=by_end)):
-        explain(account, max(failed, key=by_end))
+        final = max(failed, key=by_end)
+        if refuses_in_error(final):
+            final.state, final.check = State.DENY, True
+            account.cause, account.way = final, Way.GUARD
+            return
+        explain(account, final)
         account.way = Way.LAST_FAILURE
         return
     if calls or _orphans_below(account):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.analysis import effects, peers
+import re2
+
+from app.analysis import effects, peers, reasons, statements
 from app.analysis.accounts import Account, State
 from app.analysis.answers import Answer
 from app.analysis.effects import Change
@@ -147,6 +149,33 @@ def is_guard_name(name: str) -> bool:
 def is_limiter_name(name: str) -> bool:
     """Whether a span's name says that it counts requests."""
     return any(word in name[:128].lower() for word in ("limit", "throttl", "quota"))
+
+
+# Classes of exceptions that tell of a mistake or of a failure, and not of a decision.
+_FAULTS = re2.compile(
+    r"(?i)null(pointer|reference)|index|cast|illegal|invalidoperation|notimplemented|overflow|outofmemory|timeout|timed|connect|"
+    r"unavailable|unreachable|interrupted|cancel|sql|jdbc|database|redis|mongo|io(error|exception)|oserror|filenotfound|parse|"
+    r"serializ|json|http|socket|dns|tls|ssl|circuit|bulkhead|callnotpermitted|^(.*[.:])?(type|key|value|attribute|reference|"
+    r"syntax|runtime|range|assertion|name|import|lookup|zerodivision)?(error|exception)$|panic|econn|enotfound|eai_"
+)
+
+
+def refuses_in_error(step: Account) -> bool:
+    """Whether an inner span in error, before a refusal of its hop, was a check that said no rather than one that broke.
+
+    It was where no call failed below it and nothing tells of a failure, and its name or its words are those of a check; or
+    where it was marked by hand, without an exception.
+    """
+    if step.kind != SpanKind.INTERNAL or step.cause is not None or step.signal is not None:
+        return False
+    span = step.node.span
+    kinds = [kind for kind, _ in semconv.exceptions(span) if kind]
+    known = reasons.of(statements.reason_text(step.reading, step.node, None))
+    if (known is not None and known.code == "dependency_error") or any(_FAULTS.search(kind[:256]) for kind in kinds):
+        return False
+    if is_guard_name(span.name) or (known is not None and known.phase is not None):
+        return True
+    return bool(span.status_message) and not kinds
 
 
 def last_guard(account: Account) -> Account | None:
