@@ -5,6 +5,8 @@ Source: docs/method.md, "How a refusal is traced".
 
 from __future__ import annotations
 
+import re2
+
 from app.analysis import reasons, statements
 from app.analysis.accounts import Account, State, Way, because, by_end, by_start, explain, gathered, live
 from app.analysis.answers import REFUSALS, Answer, asks_who
@@ -14,6 +16,7 @@ from app.analysis.steps import (
     explains_refusal,
     is_business,
     is_by_place,
+    is_guard_name,
     is_guarding,
     is_limiter_name,
     last_guard,
@@ -234,8 +237,26 @@ def _business(account: Account, steps: list[Account]) -> None:
         if not relayed and not any(is_business(s) for s in later):
             explain(account, refusal)
             return
+    if open_ and account.answer is Answer.MISSING and _hid_a_refusal(open_[-1]):
+        guard = open_[-1]
+        guard.state, guard.check = State.DENY, True
+        account.state, account.cause, account.way = State.DENY, guard, Way.GUARD
+        return
     silent = [s for s in open_ if s.state is State.SILENT]
     if silent and silent[-1] is open_[-1]:
         account.cause, account.state = silent[-1], State.SILENT
         return
     tolerate(account)
+
+
+_NOT_FOUND = re2.compile(r"(?i)not.?found|no.?such|does.?not.?exist|missing|unknown")
+
+
+def _hid_a_refusal(step: Account) -> bool:
+    """Whether the last step before a 404 was a named guard that failed, and not because there was nothing to guard."""
+    return (
+        step.state is State.BROKEN
+        and is_guard_name(step.node.span.name)
+        and refuses_in_error(step)
+        and _NOT_FOUND.search(step.reading.trouble(step.node)) is None
+    )
