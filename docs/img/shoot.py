@@ -1,6 +1,8 @@
-"""Makes the pictures of the documentation from a running demo: overview, alerts, alert, trace and case, in both themes.
+"""Makes the pictures of the documentation from a running demo: overview, alerts, alert, trace, case and
+coverage, in both themes.
 
     clew demo --fresh                                    prints its address, and the name and password to log in with
+    clew lab fault edge-gateway careless                 and billing strip_context: so that coverage has something to tell
     python docs/img/shoot.py --password WORDS            from a checkout with the development requirements, once an alert fires
 
 A case is opened for the picture where there is none. Each picture is 1440 wide and as high as its page, at most 1400.
@@ -53,7 +55,10 @@ def pages(page: Any) -> dict[str, str]:
     stuffing = alerts(page, "AuthCredentialStuffing")[0]
     probing = alerts(page, "AuthorizationProbing")
     trace, opened = refused_by_policy(page, probing), case(page, stuffing)
-    return {"overview": "/overview?last=6h", "alerts": "/alerts", "alert": stuffing, "trace": trace, "case": opened}
+    return {
+        "overview": "/overview?last=6h", "alerts": "/alerts", "alert": stuffing, "trace": trace, "case": opened,
+        "coverage": "/coverage",
+    }  # fmt: skip
 
 
 def alerts(page: Any, name: str) -> list[str]:

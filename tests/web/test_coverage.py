@@ -221,5 +221,6 @@ async def test_every_check_is_explained_where_its_findings_point(told, viewer):
     assert {check.id.replace(".", "-") for check in CHECKS} <= anchors
     (link,) = [one for one in markup.elements(await part(viewer), "a") if one.words == "coverage.propagation_in"]
     assert link.attributes["href"] == "/coverage/checks#coverage-propagation_in"
+    assert not markup.elements(html, "img")
     # The other documents have no page here.
     assert not [one for one in markup.elements(html, "a") if ".md" in one.attributes.get("href", "")]

@@ -24,6 +24,7 @@ from app.web.views.coverage import CoverageView, GuideView, report_view
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["coverage"], responses=FAILURES)
 
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md[^)]*\)")
 
 # How long one request waits for a check that is under way; the page then asks again.
@@ -90,5 +91,6 @@ def _guide() -> GuideView:
     """Read once: the file ships with Clew, so that its words and its anchors, which are HTML, are ours."""
     text = (paths.folder("docs") / "doctor.md").read_text(encoding="utf-8")
     # Of the other documents only the runbooks have a page.
+    text = _PICTURE.sub("", text)
     text = _LINK.sub(lambda link: f"[{link[1]}](/runbooks)" if link[2] == "runbooks" else link[1], text.partition("\n")[2])
     return GuideView(Markup(MarkdownIt("commonmark", {"html": True}).enable("table").render(text)))  # noqa: S704
