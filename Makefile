@@ -38,7 +38,7 @@ test: $(READY) debian ## run the tests
 test-slow: $(READY) debian ## run the proofs that take minutes each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not kit" $(TESTS)
 
-test-kit: toolchains ## prove the telemetry kit with a real Collector (needs Go; the first run builds it)
+test-kit: toolchains ## prove the telemetry kit: a real Collector, four languages, a container (Go, Node.js, Java; the first run builds)
 	$(BIN)/python -m pytest -m kit tests/kit $(TESTS)
 
 check: format lint types test ## format, lint, types and tests
