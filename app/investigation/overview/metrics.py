@@ -22,12 +22,12 @@ def rise(metric: str, matchers: str, over_ns: int) -> str:
     """By how much counters rose, a counter's first value included.
 
     increase() sees nothing of a counter that first shows up at 400, as one attack from a new subnet does. A counter was born
-    in the window where it was not there before it and has fewer samples than there were scrapes; then its value is what it
-    rose by, unless it was set back since, which increase() knows better.
+    in the window where it was not there before it and has fewer samples than there were scrapes; then it rose by its highest
+    value, also where its process has ended since, unless it was set back and rose further, which increase() knows better.
     """
     over, counter = duration(over_ns), f"{metric}{matchers}"
     born = (
-        f"({counter} unless {counter} offset {over}\n"
+        f"(max_over_time({counter}[{over}]) unless {counter} offset {over}\n"
         f"  and count_over_time({counter}[{over}]) < on (job, instance) group_left () sum_over_time(up[{over}]))"
     )
     return f"{born}\n  > increase({counter}[{over}])\nor increase({counter}[{over}])\nor {born}"

@@ -31,7 +31,7 @@ def test_the_spans_it_counts_can_be_searched_for(ask):
 def test_a_counters_first_value_counts_where_it_was_not_there_before():
     asked = metrics.rise("calls", '{a="b"}', 5 * MINUTE)
     larger, rise, born = asked.split("\nor ")
-    assert 'calls{a="b"} unless calls{a="b"} offset 5m' in born
+    assert 'max_over_time(calls{a="b"}[5m]) unless calls{a="b"} offset 5m' in born
     assert "< on (job, instance) group_left () sum_over_time(up[5m])" in born
     assert rise == 'increase(calls{a="b"}[5m])'
     assert larger == f"{born}\n  > {rise}"
