@@ -13,6 +13,8 @@ from app.times import UnixNanos
 
 # What is left of a check's points beside its worst finding. A note costs nothing.
 _LEFT = {Severity.BROKEN: 0.0, Severity.HARMFUL: 0.4, Severity.WEAK: 0.8, Severity.NOTE: 1.0}
+# The most that a house gets in which something is broken: the number may be all that somebody reads.
+_WHILE_BROKEN = 50
 
 
 def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Sequence[Check] = CHECKS) -> Report:
@@ -29,7 +31,7 @@ def diagnose(facts: Facts, *, checked_ns: UnixNanos, took_ms: int, checks: Seque
         end_ns=facts.end_ns,
         checked_ns=checked_ns,
         took_ms=took_ms,
-        score=score(results),
+        score=score(results, broken=any(one.severity is Severity.BROKEN for one in found)),
         sample=facts.sample,
         connections=facts.connections,
         findings=tuple(found),
@@ -53,7 +55,7 @@ def _result(check: Check, said: Sequence[Finding | Unknown | Off], of: float) ->
     return CheckResult(check.id, check.area, check.asks, State.FINE, "", of, of)
 
 
-def score(results: Sequence[CheckResult]) -> Score:
+def score(results: Sequence[CheckResult], *, broken: bool) -> Score:
     """Points of all checks. What could not be checked earns none, and is told apart from what is wrong."""
     parts = tuple(_part(area, [one for one in results if one.area is area]) for area in Area)
     parts = tuple(part for part in parts if part.of)
@@ -63,6 +65,9 @@ def score(results: Sequence[CheckResult]) -> Score:
     unchecked = round(sum(part.unchecked for part in parts))
     sentence = f"{value} of 100 points"
     sentence += f"; {unchecked} could not be checked." if unchecked else "."
+    if broken and value > _WHILE_BROKEN:
+        value = _WHILE_BROKEN
+        sentence += f" The score is no higher than {_WHILE_BROKEN} while something is broken."
     return Score(value, unchecked, parts, sentence)
 
 

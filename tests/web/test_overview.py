@@ -10,6 +10,7 @@ from support import casework, markup, reports
 from support.poison import PAYLOADS
 from support.watched import SUBNET, Watched, firing
 
+from app.doctor.finding import Severity
 from app.investigation.overview import metrics
 from app.times import DAY, iso, now_ns
 from app.web.checkups import Checkups
@@ -306,6 +307,9 @@ async def test_now_counts_alerts_cases_and_coverage(here, watched):
     assert "2 alerts fire, 1 of them critical; 1 case is in hand." in html
     values = [value.words for value in markup.elements(html, "dd") if value.attributes["class"].startswith("value")]
     assert values == ["2", "1", "75.0 %", "30", f"{report.score.value} of 100"]
+    broken = len(report.of(Severity.BROKEN))
+    assert broken > 0
+    assert f"{broken} broken, {len(report.findings)} findings" in html
     alerts = await panel(here, "alerts")
     assert [row.split()[:2] for row in rows(alerts)] == [["Critical", "Bx"], ["Warning", "Ax"]]
     cases = await panel(here, "cases")

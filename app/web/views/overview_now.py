@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.cases.model import Status, case_name
 from app.cases.tables import CaseRow
+from app.doctor import finding
 from app.doctor.report import Report
 from app.investigation.alerts import Alert, Severity
 from app.investigation.board import Board
@@ -139,6 +140,8 @@ def _coverage(report: Report | None, now_ns: UnixNanos) -> Figure:
         return Figure("Coverage", "not checked yet", "how much of the traffic Clew can judge", "/coverage")
     unchecked = f", {report.score.unchecked} points not checked" if report.score.unchecked else ""
     found = _number(len(report.findings), "finding") if report.findings else "no findings"
+    if broken := len(report.of(finding.Severity.BROKEN)):
+        found = f"{broken} broken, {found}"
     return Figure(
         "Coverage", f"{report.score.value} of 100", f"{found}{unchecked}, {ago(report.checked_ns, now_ns)}", "/coverage"
     )

@@ -69,10 +69,20 @@ def test_a_note_costs_nothing():
 
 def test_the_parts_make_up_the_score():
     told = report(check("coverage.a", points=3), check("privacy.a", finding("privacy.a", Severity.BROKEN)))
-    assert told.score.value == 75
+    assert told.score.sentence.startswith("75 of 100 points")
     assert {part.area.value: (part.points, part.of) for part in told.score.parts} == {
         "coverage": (75.0, 75.0), "privacy": (0.0, 25.0)
     }  # fmt: skip
+
+
+def test_the_score_is_low_while_anything_is_broken_and_says_so():
+    rest = [check(f"coverage.{letter}", points=10) for letter in "abc"]
+    broken = report(*rest, check("privacy.a", finding("privacy.a", Severity.BROKEN)))
+    harmful = report(*rest, check("privacy.a", finding("privacy.a", Severity.HARMFUL)))
+    assert broken.score.value == 50
+    assert "while something is broken" in broken.score.sentence
+    assert harmful.score.value > 90
+    assert "broken" not in harmful.score.sentence
 
 
 def test_a_report_survives_json():
