@@ -138,7 +138,7 @@ def _checks(place: Place, checks: Answer[Success] | None) -> tuple[Figure, Figur
 def _coverage(report: Report | None, now_ns: UnixNanos) -> Figure:
     if report is None:
         return Figure("Coverage", "not checked yet", "how much of the traffic Clew can judge", "/coverage")
-    unchecked = f", {report.score.unchecked} points not checked" if report.score.unchecked else ""
+    unchecked = f", {_number(report.score.unchecked, 'point')} not checked" if report.score.unchecked else ""
     found = _number(len(report.findings), "finding") if report.findings else "no findings"
     if broken := len(report.of(finding.Severity.BROKEN)):
         found = f"{broken} broken, {found}"
