@@ -60,6 +60,8 @@ requirements: ## resolve the pins of pyproject.toml anew (needs uv); the files h
 		--extra postgres pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras pyproject.toml --output-file requirements/dev.txt
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## remove what make made, demo data included
 	rm -rf $(VENV) .cache demo-data dist build .pytest_cache .mypy_cache .ruff_cache
