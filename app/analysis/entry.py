@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from app.analysis.reading import Reading
 from app.analysis.signals import is_browser
+from app.traces import semconv
 from app.traces.model import Node, SpanKind
 
 _REQUESTS = (SpanKind.SERVER, SpanKind.CONSUMER)
 _MOST = 50
+_STARTED = ("pubsub", "datasource", "timer")
 
 
 def find(reading: Reading) -> Node:
@@ -28,10 +30,17 @@ def find(reading: Reading) -> Node:
     return roots[0]
 
 
+def is_taken_up(node: Node) -> bool:
+    """Whether the span takes up work that was left for it: a consumer's, or a function's that a message or a clock started."""
+    return node.span.kind == SpanKind.CONSUMER or (
+        node.span.kind == SpanKind.SERVER and semconv.text(node.span.attributes.get("faas.trigger")) in _STARTED
+    )
+
+
 def _is_linked(reading: Reading, root: Node) -> bool:
     """Whether the root took up work that another span of this trace had sent; its clock may say that it came first."""
     by_id = reading.trace.by_id
-    return root.span.kind == SpanKind.CONSUMER and any(
+    return is_taken_up(root) and any(
         (sent := by_id.get(link.span_id)) is not None and reading.root_of(sent) is not root for link in root.span.links[:50]
     )
 

@@ -84,7 +84,7 @@ def judge(reading: Reading, said: Said) -> Judgement:
     # Several requests under one trace id: the first stands for the trace, unless only a later one was refused.
     if judgement.outcome in (Outcome.ALLOWED, Outcome.NO_AUTH_EVIDENCE):
         for other in further:
-            if other.span.kind == SpanKind.CONSUMER and not other.lost_parent:
+            if entries.is_taken_up(other) and not other.lost_parent:
                 continue
             second = _judge_from(reading, ledger, other, Roles(reading, other), said)
             if second.outcome in (Outcome.DENIED, Outcome.BYPASSED, Outcome.INCONCLUSIVE):

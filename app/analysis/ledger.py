@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from app.analysis.accounts import Account, by_start
 from app.analysis.answers import REFUSALS, Answer
 from app.analysis.causes import conclude
+from app.analysis.entry import is_taken_up
 from app.analysis.reading import Reading
 from app.analysis.steps import repeats
 from app.traces.model import Node, SpanKind, Status
@@ -58,7 +59,7 @@ class Ledger:
         self.reading = reading
         self.accounts: dict[int, Account] = {}
         self.background: list[Account] = []
-        consumers = [root for root in reading.trace.roots if root.span.kind == SpanKind.CONSUMER]
+        consumers = [root for root in reading.trace.roots if is_taken_up(root)]
         self._build([*tops, *consumers])
 
     def of(self, node: Node) -> Account:
@@ -82,7 +83,7 @@ class Ledger:
             account = self._account(opened[index])
             account.inner = sorted(self._inner(opened[index], always), key=by_start)
             conclude(account)
-            if account.kind == SpanKind.CONSUMER:
+            if is_taken_up(account.node):
                 self.background.append(account)
         self.background.sort(key=by_start)
 
@@ -108,7 +109,7 @@ class Ledger:
         stack = list(reading.kids(node))
         while stack:
             below = stack.pop()
-            if below.span.kind == SpanKind.CONSUMER:
+            if is_taken_up(below):
                 continue
             if below.index in self.accounts:
                 step = self.accounts[below.index]
