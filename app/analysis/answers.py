@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+import re2
+
 from app.analysis import peers
 from app.traces import semconv
 from app.traces.model import Span, SpanKind, Status
@@ -42,6 +44,12 @@ _GRPC_TO_HTTP = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400,
 _LOGIN_PAGES = ("/login", "/signin", "/sign-in", "/sign_in", "/oauth/authorize", "/oauth2/authorize", "/v2.0/authorize",
                 "/openid-connect/auth", "/authorize?", "/sso", "/saml", "/ui/login", "redirect_uri=", "/auth/login",
                 "/log-in", "/oauth2/start", "/accounts/login", "access-denied", "accessdenied", "/oauth2/auth")  # fmt: skip
+
+# A log-in portal at the root of a host of its own, which is told where to send the visitor back to.
+_PORTAL = re2.compile(
+    r"^https?://(auth|login|log-in|signin|sso|accounts?|idp|id|identity)[.-][^/?]*/?\?(.*&)?"
+    r"(rd|return_?to|return_?url|redirect|redirect_?ur[il]|next|continue|goto|target)="
+)
 
 
 def of_http(status: int) -> Answer:
@@ -108,4 +116,4 @@ def asks_who(span: Span) -> bool | None:
 
 def is_login_page(location: str) -> bool:
     lowered = location[:2048].lower()
-    return bool(lowered) and any(page in lowered for page in _LOGIN_PAGES)
+    return bool(lowered) and (any(page in lowered for page in _LOGIN_PAGES) or _PORTAL.search(lowered) is not None)
