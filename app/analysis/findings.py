@@ -155,6 +155,8 @@ def _relays(judgement: Judgement) -> Iterator[Finding]:
     for hop in judgement.relays:
         if hop.service in seen:
             continue
+        if judgement.outcome is Outcome.ERROR and judgement.reading.answer(hop) not in REFUSALS:
+            continue  # what went through it was a failure and no refusal
         seen.add(hop.service)
         status = answers.shown_status(hop.span)
         shown = f" as {status}" if status is not None else ""
