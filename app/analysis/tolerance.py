@@ -30,7 +30,7 @@ def tolerate(account: Account) -> None:
         if step.resolved_by is not None:
             items.append(Item(Tolerated.RETRIED, step, account, (step.resolved_by,)))
         elif step.state is State.BROKEN and step.said_no is None:
-            if is_guarding(step):
+            if is_guarding(step) or _served_a_check(step, account):
                 items.append(Item(Tolerated.FAIL_OPEN, step, account, hop.branches.of(step).shown(step)))
         elif step.state is State.SILENT and step.said_no is None:
             items.append(Item(Tolerated.PARTIAL, step, account))
@@ -196,6 +196,20 @@ class _Hop:
                 for step, business in zip(whole.steps, whole.business, strict=True)
             )
         return self._known[reads_count]
+
+
+_CHECKS = ("auth", "permission", "acl", "jwt", "rbac", "limiter", "ratelimit", "rate limit", "rate_limit", "rate-limit")
+
+
+def _served_a_check(step: Account, account: Account) -> bool:
+    """Whether what broke was called from inside a span that is named for a check, and which passed all the same."""
+    for above in step.reading.ancestors(step.node):
+        if above is account.node or above.span.kind != SpanKind.INTERNAL:
+            return False
+        name = above.span.name[:128].lower()
+        if any(word in name for word in _CHECKS):
+            return "author" not in name or "authori" in name
+    return False
 
 
 def _is_marked_optional(step: Account) -> bool:
