@@ -237,7 +237,8 @@ def of_call(account: Account) -> None:
         return
     if hop is not None:
         if hop.state in (State.DENY, State.BROKEN, State.SILENT):
-            if answer in (Answer.OK, Answer.REDIRECT) and hop.answer not in (
+            invoked = "faas.invocation_id" in hop.node.span.attributes and semconv.http_status(hop.node.span) is None
+            if not invoked and answer in (Answer.OK, Answer.REDIRECT) and hop.answer not in (
                 Answer.OK,
                 Answer.REDIRECT,
                 Answer.LOGIN,
