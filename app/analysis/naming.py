@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 import re2
 
-from app.analysis import peers, statements, wording
+from app.analysis import answers, peers, reasons, statements, wording
 from app.analysis.accounts import Account, State, Way
 from app.analysis.answers import Answer
 from app.analysis.joins import same_service
@@ -234,10 +234,13 @@ def _phase(judgement: Judgement, origin: Account, node: Node, signal: Signal | N
     if signal is not None and signal.decision == "unknown":
         return signal.phase  # an introspection is about identity, a policy about permission
     phase = statements.phase_of(signal, node, reason)
-    if signal is None and origin.way is Way.GUARD:
+    if signal is None and (origin.way is Way.GUARD or (origin.check and node.span.kind is SpanKind.INTERNAL)):
         lowered = node.span.name.lower()
         if any(word in lowered for word in ("jwt", "authenticat", "login", "token", "session", "apikey", "api_key", "api-key")):
             return Phase.AUTHN
+        known = reasons.of(reason)
+        if known is None or known.phase is None:  # its name and its words leave it to the status that its hop answered
+            return Phase.AUTHN if answers.asks_who(judgement.reading.hop_of(node).span) else phase
     return phase
 
 
