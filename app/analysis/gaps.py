@@ -124,7 +124,7 @@ def _propagation(judgement: Judgement) -> Iterator[Finding]:
 
 def _is_inner(judgement: Judgement, node: Node) -> bool:
     """Whether a lone server span is that of a service behind others: no gateway, and called from inside."""
-    if node.span.kind != SpanKind.SERVER or node.lost_parent:
+    if node.span.kind != SpanKind.SERVER or node.lost_parent or peers.is_probe(node.span):
         return False
     role = judgement.roles.of(node).role
     if role in (Role.GATEWAY, Role.FIREWALL, Role.BROWSER):

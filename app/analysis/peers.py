@@ -246,6 +246,14 @@ for _pattern, _ in _BY_PATH:
 _PATHS.Compile()
 
 
+_PROBE_PATH = re2.compile(r"(?i)^/(actuator/health\w*|health|healthz|livez|readyz|ready|live|ping|status|metrics)(/|$)")
+
+
+def is_probe(span: Span) -> bool:
+    """Whether the request asked after the service's health, as those who watch over it do without a trace of their own."""
+    return _NO_RPC.search(rpc_name(span)) is not None or _PROBE_PATH.search(semconv.path(span)[:256]) is not None
+
+
 def is_side_call(span: Span) -> bool:
     """Whether the call is no part of the request: telemetry, feature flags."""
     path = semconv.path(span)[:1024].lower()
