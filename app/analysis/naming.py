@@ -234,12 +234,13 @@ def _phase(judgement: Judgement, origin: Account, node: Node, signal: Signal | N
     if signal is not None and signal.decision == "unknown":
         return signal.phase  # an introspection is about identity, a policy about permission
     phase = statements.phase_of(signal, node, reason)
-    if signal is None and (origin.way is Way.GUARD or (origin.check and node.span.kind is SpanKind.INTERNAL)):
+    if signal is None and origin.way is Way.GUARD:
         lowered = node.span.name.lower()
         if any(word in lowered for word in ("jwt", "authenticat", "login", "token", "session", "apikey", "api_key", "api-key")):
             return Phase.AUTHN
+    if signal is None and origin.check and node.span.kind is SpanKind.INTERNAL:
         known = reasons.of(reason)
-        if known is None or known.phase is None:  # its name and its words leave it to the status that its hop answered
+        if known is None or known.phase is None:  # its words leave it to the status that its hop answered
             return Phase.AUTHN if answers.asks_who(judgement.reading.hop_of(node).span) else phase
     return phase
 
