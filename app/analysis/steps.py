@@ -137,7 +137,7 @@ _GUARD_WORDS = ("auth", "guard", "acl", "jwt", "permission", "authorize", "rbac"
                 "rate_limit", "throttl", "csrf", "session check", "access check", "access_check", "check access",
                 "check_access", "checkaccess", "apikey", "api_key",
                 "api-key", "policy", "whitelist", "allowlist", "denylist", "blocklist", "ip filter", "token check",
-                "verify token", "validate token", "require", "ensure", "firewall")  # fmt: skip
+                "verify", "validate token", "require", "ensure", "firewall")  # fmt: skip
 
 
 def is_guard_name(name: str) -> bool:
