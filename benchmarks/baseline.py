@@ -22,7 +22,7 @@ from app.traces import build, otlp, semconv
 from app.traces.model import Trace
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-SETS = ("own", "blind", "recordings")
+SETS = ("own", "blind", "second", "recordings")
 _SHARED = ("outcome", "service", "span_id")
 _REFUSED_GRPC = (7, 8, 16)
 
@@ -80,7 +80,9 @@ def _labelled(name: str) -> Iterator[tuple[dict[str, Any], bytes]]:
             yield label, json.dumps(document).encode()
         return
     folders = (
-        [TESTS / "golden" / "blind"] if name == "blind" else sorted(p.parent for p in TESTS.glob("recordings/*/labels.json"))
+        [TESTS / "golden" / name]
+        if name in ("blind", "second")
+        else sorted(p.parent for p in TESTS.glob("recordings/*/labels.json"))
     )
     for folder in folders:
         for label in json.loads((folder / "labels.json").read_text(encoding="utf-8")):
@@ -119,7 +121,7 @@ def _table(by: str, names: Sequence[str], judged: Sequence[Judged]) -> Iterator[
     for one in judged:
         for row in (getattr(one, by), "all"):
             for column in (one.of, "all"):
-                rows[row][column].update(traces=1, clew=one.clew, naive=one.naive, core=one.core)
+                rows[row][column].update(traces=1, clew=int(one.clew), naive=int(one.naive), core=int(one.core))
     columns = (*SETS, "all")
     yield f"| {by} | " + " | ".join(f"{column}: traces | Clew | naive" for column in columns) + " | layer right as well |"
     yield "|---|" + "---|" * (3 * len(columns) + 1)

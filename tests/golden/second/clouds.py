@@ -188,8 +188,8 @@ trace(
 trace(
     "refresh-fails-after-a-stale-token",
     bff.serve("GET /changes", 401, bff.call(hub.serve("GET /changes", 401, hub.token(False, "token is expired by 40m", mark="stale"))), bff.call(kc.serve("POST /realms/crew/protocol/openid-connect/token", 400, mark="refresh"))),
-    outcome="denied", layer=["identity_provider", "application"], phase="authn", where=("refresh", "stale"), service=["keycloak", "hub-api"], entry_status=401, findings=["relayed_by"],
-    why="Two refusals on the way; the later one decided that nothing more could be done.", doubt="rule 12 speaks of a later check of the caller's own; the refresh is one, taken by another")
+    outcome="denied", layer=["identity_provider", "application"], phase="authn", where=("refresh", "stale"), service=["keycloak", "hub-api"], entry_status=401,
+    why="Two refusals on the way; the later one decided that nothing more could be done, and the hop that asked for it enforces it.", doubt="rule 12 speaks of a later check of the caller's own; the refresh is one, taken by another")
 
 cli = Service("crewctl", "go")
 trace(

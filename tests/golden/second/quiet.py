@@ -204,6 +204,7 @@ trace(
     "nightly-sync-one-farm-refuses",
     feed.span("sync all farms", *(feed.span(f"sync farm {i}", feed.call(Service("herd-remote", "gin").serve("GET /export", 403 if i == 2 else 200, *( [Service("herd-remote", "gin").check(False, "export is switched off by the owner", mark="rule")] if i == 2 else []))), scope="feed") for i in range(4)), scope="feed"),
     outcome="partially_denied", layer="application", phase="authz", service="herd-remote", where="rule", reason="switched off",
+    unmended="requests that are alike to the letter, made once for each of many things, look like attempts at one thing; only the names of the spans around them differ",
     why="Acting in bulk with some items refused.")
 
 trace(

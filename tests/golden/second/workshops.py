@@ -129,6 +129,7 @@ trace(
     router.serve("POST /graphql", 200, router.span("supergraph", router.span("query_planning", scope="apollo-router", lasts=0.3), router.span("execution", router.span("fetch", router.call(subg.serve("POST /graphql", 200, subg.query("SELECT * FROM halls", table="halls"))),
         scope="apollo-router", attrs={"apollo.subgraph.name": "halls"}), scope="apollo-router"), scope="apollo-router", mark="super", attrs={"graphql.operation.name": "Halls", "graphql.errors.code": "UNAUTHORIZED_FIELD_OR_TYPE", "graphql.errors.message": "Unauthorized field or type"}), scope="apollo-router"),
     outcome="partially_denied", layer=["api_gateway", "application"], phase="authz", service="apollo-router", where="super", entry_status=200,
+    unmended="what an Apollo Router writes of its errors is named by whoever configured it; a house rule reads it",
     why="Rule 14: a field refused beside others that resolved.")
 
 trace(
