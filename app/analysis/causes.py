@@ -237,13 +237,7 @@ def of_call(account: Account) -> None:
         return
     if hop is not None:
         if hop.state in (State.DENY, State.BROKEN, State.SILENT):
-            invoked = "faas.invocation_id" in hop.node.span.attributes and semconv.http_status(hop.node.span) is None
-            if not invoked and answer in (Answer.OK, Answer.REDIRECT) and hop.answer not in (
-                Answer.OK,
-                Answer.REDIRECT,
-                Answer.LOGIN,
-                Answer.NONE,
-            ):
+            if answer in _ANSWERED_WELL and hop.answer not in _UNTOLD and not _is_invoked(hop):
                 account.conflict = "the caller saw a good answer where the callee gave a bad one"
                 account.items = hop.items
                 return
@@ -289,6 +283,15 @@ def of_call(account: Account) -> None:
         account.state = State.BROKEN if answer not in (Answer.MISSING, Answer.BUSINESS) else State.FINE
     else:
         account.items = gathered(account)
+
+
+_ANSWERED_WELL = frozenset({Answer.OK, Answer.REDIRECT})
+_UNTOLD = frozenset({Answer.OK, Answer.REDIRECT, Answer.LOGIN, Answer.NONE})
+
+
+def _is_invoked(hop: Account) -> bool:
+    """Whether it is a function, whose invocation is answered well however the function itself ended."""
+    return "faas.invocation_id" in hop.node.span.attributes and semconv.http_status(hop.node.span) is None
 
 
 def _refused_in_words(account: Account) -> bool:

@@ -6,6 +6,7 @@ Source: docs/method.md, "When the request went on".
 from __future__ import annotations
 
 import functools
+from itertools import islice
 
 from app.analysis import effects, peers, reasons, statements
 from app.analysis.accounts import Account, Item, State, Tolerated, by_start
@@ -198,12 +199,13 @@ class _Hop:
         return self._known[reads_count]
 
 
+_NEAR = 8  # spans between a check and what it asked; a chain's depth is its sender's choice
 _CHECKS = ("auth", "permission", "acl", "jwt", "rbac", "limiter", "ratelimit", "rate limit", "rate_limit", "rate-limit")
 
 
 def _served_a_check(step: Account, account: Account) -> bool:
     """Whether what broke was called from inside a span that is named for a check, and which passed all the same."""
-    for above in step.reading.ancestors(step.node):
+    for above in islice(step.reading.ancestors(step.node), _NEAR):
         if above is account.node or above.span.kind != SpanKind.INTERNAL:
             return False
         name = above.span.name[:128].lower()
