@@ -198,7 +198,8 @@ def test_a_service_without_sdk_is_named(tmp_path):
             stand.send_to(backend.otlp)
             began = now_ns()
             shop.perform(("authorization-probing",), visits=20)
-            report = examine(tempo=backend.query, start_ns=began)
+            # Everything was sent when the shop had performed: on a quick machine all of it is younger than two seconds.
+            report = examine(tempo=backend.query, start_ns=began, settle_s=0)
     finally:
         backend.stop()
     (found,) = of(report, "coverage.uninstrumented", POLICY)
