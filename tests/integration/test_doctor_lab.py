@@ -25,6 +25,7 @@ from app.lab.pace import Scheduled
 from app.lab.visitor import Journal, Visitor
 from app.times import now_ns
 
+pytestmark = pytest.mark.slow
 # The database is not what is looked at here; where nothing may be missing, the real one is there anyway.
 SQLITE = os.environ.get("CI") != "true"
 SOUND = Faults()

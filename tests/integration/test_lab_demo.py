@@ -19,6 +19,8 @@ from support.running_demo import RunningDemo
 from app.lab import postgres, truth
 from app.traces.otlp import decode
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

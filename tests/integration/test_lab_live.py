@@ -21,6 +21,7 @@ from app.lab.pace import Live
 from app.lab.processes import Family
 from app.paths import folder
 
+pytestmark = pytest.mark.slow
 PATIENCE_S = 90
 HURRY = 12
 

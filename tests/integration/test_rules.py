@@ -329,6 +329,7 @@ def during(past, name):
     return [(alert, first - begin) for alert, first, _last in past.fired if begin <= first <= end + LASTS_AT_MOST_S]
 
 
+@pytest.mark.slow
 def test_the_recording_is_whole_and_stands_where_it_was_scheduled(past):
     assert past.recording.unexpected == 0
     assert past.recording.dropped_spans == 0
@@ -346,6 +347,7 @@ def test_the_recording_is_whole_and_stands_where_it_was_scheduled(past):
         assert run.begin.start_ns == past.recording.start_ns + round(minute * MINUTE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.alerts])
 def test_an_attack_fires_its_alert_within_three_minutes(past, name):
     found = dict(reversed(during(past, name)))
@@ -355,11 +357,13 @@ def test_an_attack_fires_its_alert_within_three_minutes(past, name):
         assert found[alert] <= 180
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_fires_nothing_but_its_alert(past, name):
     assert {alert for alert, _ in during(past, name)} == set(ATTACKS[name].alerts)
 
 
+@pytest.mark.slow
 def test_between_the_attacks_nothing_fires(past):
     windows = [
         (run.begin.start_ns / SECOND, run.end.end_ns / SECOND + LASTS_AT_MOST_S) for run in past.runs.values()
@@ -371,6 +375,7 @@ def test_between_the_attacks_nothing_fires(past):
     assert past.exemplars > 100, "an alert of the past leads to its traces as a live one does"
 
 
+@pytest.mark.slow
 def test_the_model_of_ordinary_visits_counts_what_real_visits_leave(past):
     """So that the day of the model below stands for a day of the shop."""
     ordinary = {

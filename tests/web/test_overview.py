@@ -12,7 +12,7 @@ from support.watched import SUBNET, Watched, firing
 
 from app.doctor.finding import Severity
 from app.investigation.overview import metrics
-from app.times import DAY, iso, now_ns
+from app.times import DAY, MINUTE, iso, now_ns
 from app.web.checkups import Checkups
 
 HX = {"hx-request": "true"}
@@ -268,7 +268,7 @@ async def test_without_prometheus_the_traces_answer_and_say_what_they_cannot(her
 async def test_a_range_longer_than_tempo_answers_is_counted_piece_by_piece(here, tmp_path):
     told = await traced(here, tmp_path)
     try:
-        start = iso(now_ns() - 3 * DAY, digits=0)[:16].replace("T", "+")
+        start = iso(now_ns() - 3 * DAY - 10 * MINUTE, digits=0)[:16].replace("T", "+")
         assert rows(await panel(here, "sources", start=start)) == ["203.0.113.9 6"]
         asked = [one for one in told.asked if one.startswith("tempo /api/metrics/query ")]
         assert len(asked) == 1 + 4, "refused once, then a piece for each begun day"

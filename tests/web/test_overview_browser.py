@@ -139,6 +139,7 @@ def test_a_refresh_moves_nothing_and_closes_nothing(page, here):
     assert page.locator("#panel-sources .bars .point").count() == 2
 
 
+@pytest.mark.slow
 def test_a_page_refreshes_itself_when_due_and_not_while_hidden(page, here):
     page.clock.install()
     page.add_init_script("Object.defineProperty(document, 'visibilityState', {get: () => window.shown ?? 'hidden'})")
