@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.doctor.facts import Facts, Metric, Missing
-from app.doctor.finding import Area, Finding, Language, Severity, Unknown, anchor
+from app.doctor.finding import Finding, Severity, Unknown, found
 
 _MANY = 10_000
 _TOO_MANY = 40_000  # the sample_limit of deploy/prometheus is 50,000 for a scrape
@@ -51,25 +51,6 @@ def _metrics(check: str, facts: Facts) -> tuple[tuple[Metric, ...], Unknown | No
     return facts.metrics, None
 
 
-def _finding(
-    check: str, severity: Severity, subject: str, title: str, *, detail: str, measured: str, remedy: str, paste: str = "",
-    language: Language = "yaml",
-) -> Finding:  # fmt: skip
-    return Finding(
-        check=check,
-        area=Area.CARDINALITY,
-        severity=severity,
-        subject=subject,
-        title=title,
-        detail=detail,
-        measured=measured,
-        remedy=remedy,
-        paste=paste,
-        paste_language=language,
-        docs=anchor(check),
-    )
-
-
 def series(check: str, facts: Facts) -> Said:
     """Are there more series than a scrape may bring?"""
     metrics, unknown = _metrics(check, facts)
@@ -80,7 +61,7 @@ def series(check: str, facts: Facts) -> Said:
         if metric.series < _MANY:
             continue
         worst = ", ".join(f"{label} ({count:,})" for label, count in metric.labels[:3])
-        yield _finding(
+        yield found(
             check,
             Severity.HARMFUL if metric.series >= _TOO_MANY else Severity.WEAK,
             metric.name,
@@ -101,7 +82,7 @@ def overflow(check: str, facts: Facts) -> Said:
     for metric in metrics:
         if not metric.overflow:
             continue
-        yield _finding(
+        yield found(
             check,
             Severity.BROKEN,
             metric.name,
@@ -127,7 +108,7 @@ def labels(check: str, facts: Facts) -> Said:
                 continue
             seen.add(label)
             attribute = label.replace("_", ".", 1) if label.startswith("auth_") else label
-            yield _finding(
+            yield found(
                 check,
                 Severity.HARMFUL,
                 label,
@@ -154,7 +135,7 @@ def identity(check: str, facts: Facts) -> Said:
             if not identifies(label) or label in seen:
                 continue
             seen.add(label)
-            yield _finding(
+            yield found(
                 check,
                 Severity.HARMFUL,
                 label,
@@ -183,7 +164,7 @@ def growth(check: str, facts: Facts) -> Said:
             continue
         label = metric.labels[0][0] if metric.labels else ""
         attack = label in ("auth_client_subnet", "auth_user_bucket")
-        yield _finding(
+        yield found(
             check,
             Severity.NOTE if attack else Severity.HARMFUL,
             metric.name,

@@ -14,7 +14,7 @@ import msgspec
 from app.doctor import calls
 from app.doctor.calls import Link
 from app.doctor.facts import Facts
-from app.doctor.finding import Finding, Severity, for_shell
+from app.doctor.finding import Finding, Severity, for_shell, found
 from app.doctor.observe import Observed
 from app.doctor.sampled import (
     CHECK_SPAN,
@@ -23,13 +23,12 @@ from app.doctor.sampled import (
     RARE,
     SDK,
     Said,
-    finding,
     halves_of,
     links,
     of,
+    on_sample,
     parts_of,
     roots_of,
-    sampled,
     speaks,
 )
 from app.times import MILLISECOND, SECOND, format_duration
@@ -73,12 +72,9 @@ def _losses(facts: Facts, traces: Sequence[Observed]) -> Iterator[_Lost]:
             yield _Lost(callee, tuple(them), lost, by_some, roots)
 
 
-def propagation_in(check: str, facts: Facts) -> Said:
+@on_sample
+def propagation_in(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Does the trace context arrive at every service?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     for one in _losses(facts, traces):
         if one.by_some:
             continue
@@ -92,12 +88,9 @@ def propagation_in(check: str, facts: Facts) -> Said:
         )
 
 
-def propagation_out(check: str, facts: Facts) -> Said:
+@on_sample
+def propagation_out(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Does every service pass its trace context on?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     for one in _losses(facts, traces):
         for link in one.lost if one.by_some else ():
             yield _cut(
@@ -113,7 +106,7 @@ def _cut(check: str, subject: str, title: str, remedy: str, one: _Lost) -> Findi
     missing, total = sum(link.open for link in one.lost), sum(link.calls for link in one.them)
     # The caller's half of a request, then one that begins in the callee, and so on.
     halves = [trace_id for pair in zip(one.lost[0].evidence, one.roots, strict=False) for trace_id in pair]
-    return finding(
+    return found(
         check,
         Severity.BROKEN if missing > total / 2 else Severity.HARMFUL,
         subject,
@@ -127,12 +120,9 @@ def _cut(check: str, subject: str, title: str, remedy: str, one: _Lost) -> Findi
     )
 
 
-def uninstrumented(check: str, facts: Facts) -> Said:
+@on_sample
+def uninstrumented(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Are there services of the house that are called and send no spans?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     by_peer: dict[str, list[Link]] = defaultdict(list)
     for link in links(facts):
         if link.open >= 1 and not link.answered and (not link.callee or not speaks(facts, link.callee)):
@@ -146,7 +136,7 @@ def uninstrumented(check: str, facts: Facts) -> Said:
         touched = {trace_id for link in them for trace_id in link.evidence}
         often = len(touched) > len(traces) * 0.2
         callers = ", ".join(sorted({link.caller for link in them})[:5])
-        yield finding(
+        yield found(
             check,
             Severity.HARMFUL if asked or often or known else Severity.WEAK,
             peer,
@@ -162,17 +152,14 @@ def uninstrumented(check: str, facts: Facts) -> Said:
         )
 
 
-def missing_hops(check: str, facts: Facts) -> Said:
+@on_sample
+def missing_hops(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Are there calls whose other end was recorded elsewhere or not at all, though the service sends spans?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     for link in links(facts):
         roots = facts.roots.get(link.callee, ()) or roots_of(traces, link.callee)
         if not link.callee or link.open < FEW or link.open <= link.calls * RARE or roots or not speaks(facts, link.callee):
             continue
-        yield finding(
+        yield found(
             check,
             Severity.HARMFUL if link.open > link.calls * 0.2 else Severity.WEAK,
             link.callee,
@@ -186,18 +173,15 @@ def missing_hops(check: str, facts: Facts) -> Said:
         )
 
 
-def orphans(check: str, facts: Facts) -> Said:
+@on_sample
+def orphans(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Do traces lack the spans that others name as their parents?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     old = [trace for trace in traces if not trace.fresh]
     torn = [trace for trace in old if any(part.orphans for part in trace.parts)]
     if len(torn) < FEW or len(torn) <= len(old) * 0.02:
         return
     below = Counter(part.service for trace in torn for part in trace.parts if part.orphans)
-    yield finding(
+    yield found(
         check,
         Severity.HARMFUL if len(torn) > len(old) * RARE else Severity.WEAK,
         below.most_common(1)[0][0],
@@ -212,12 +196,9 @@ def orphans(check: str, facts: Facts) -> Said:
     )
 
 
-def single_spans(check: str, facts: Facts) -> Said:
+@on_sample
+def single_spans(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Do traces consist of more than the entry?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     entries: dict[str, list[Observed]] = defaultdict(list)
     for trace in traces:
         if trace.entry:
@@ -226,7 +207,7 @@ def single_spans(check: str, facts: Facts) -> Said:
         lone = [trace for trace in seen if trace.spans == 1]
         if len(lone) < ENOUGH or len(lone) <= len(seen) / 2:
             continue
-        yield finding(
+        yield found(
             check,
             Severity.WEAK,
             service,
@@ -240,12 +221,9 @@ def single_spans(check: str, facts: Facts) -> Said:
         )
 
 
-def clock_skew(check: str, facts: Facts) -> Said:
+@on_sample
+def clock_skew(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Do the services' clocks agree?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     entries = {trace.entry for trace in traces}
     moved: dict[str, list[tuple[Observed, int]]] = {}
     for service, seen in parts_of(traces).items():
@@ -255,7 +233,7 @@ def clock_skew(check: str, facts: Facts) -> Said:
             moved[service] = shifted
     for subject, shift, evidence in _clocks(moved, entries):
         ahead = "ahead of" if shift < 0 else "behind"
-        yield finding(
+        yield found(
             check,
             Severity.HARMFUL if abs(shift) >= _SKEW_HARMFUL else Severity.WEAK,
             subject,
@@ -282,16 +260,13 @@ def _clocks(moved: Mapping[str, list[tuple[Observed, int]]], entries: set[str]) 
         yield service, shifts[service], [trace for trace, _ in seen]
 
 
-def partial(check: str, facts: Facts) -> Said:
+@on_sample
+def partial(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Does the backend give out whole traces?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     cut = [trace for trace in traces if trace.partial]
     if not cut:
         return
-    yield finding(
+    yield found(
         check,
         Severity.HARMFUL,
         "Tempo",

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from app.analysis.gaps import is_internal_address
 from app.analysis.verdict import Confidence, Outcome
 from app.doctor.facts import Facts, Missing
-from app.doctor.finding import Severity, Unknown, for_shell
+from app.doctor.finding import Severity, Unknown, for_shell, found
 from app.doctor.observe import Observed
-from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, detached, finding, links, of, parts_of, sampled
+from app.doctor.sampled import CHECK_SPAN, ENOUGH, FEW, RARE, SDK, Said, detached, links, of, on_sample, parts_of
 
 _SPOKE = 20  # expected spans, below which silence may be chance
 
@@ -32,7 +32,7 @@ def fresh(check: str, facts: Facts) -> Said:
     if arrived:
         return
     before = 0 if isinstance(facts.before, Missing) else sum(facts.before.values())
-    yield finding(
+    yield found(
         check,
         Severity.BROKEN,
         "Tempo",
@@ -65,7 +65,7 @@ def silent(check: str, facts: Facts) -> Said:
         if count * ebb < _SPOKE or facts.spans.get(service, 0):
             continue
         still = service in called
-        yield finding(
+        yield found(
             check,
             Severity.BROKEN if still else Severity.HARMFUL,
             service,
@@ -83,14 +83,11 @@ def silent(check: str, facts: Facts) -> Said:
 # ------------------------------------------------------------------------------------------------------------ signals
 
 
-def auth_signals(check: str, facts: Facts) -> Said:
+@on_sample
+def auth_signals(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Do services that refuse say so on a span, and why?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     if len(traces) >= ENOUGH and not any(trace.has_auth for trace in traces):
-        yield finding(
+        yield found(
             check,
             Severity.BROKEN,
             "all services",
@@ -108,7 +105,7 @@ def auth_signals(check: str, facts: Facts) -> Said:
         mute = sum(part.silent for _, part in seen)
         if mute < FEW or mute <= refusals * RARE:
             continue
-        yield finding(
+        yield found(
             check,
             Severity.HARMFUL if mute > refusals * 0.2 else Severity.WEAK,
             service,
@@ -122,12 +119,9 @@ def auth_signals(check: str, facts: Facts) -> Said:
         )
 
 
-def unchecked(check: str, facts: Facts) -> Said:
+@on_sample
+def unchecked(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Which entries take requests on which no check is seen?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     entries: dict[str, list[Observed]] = defaultdict(list)
     for trace in traces:
         if trace.entry:
@@ -136,7 +130,7 @@ def unchecked(check: str, facts: Facts) -> Said:
         bare = [trace for trace in seen if not trace.has_auth]
         if len(bare) < ENOUGH or len(bare) <= len(seen) / 2 or not any(trace.has_auth for trace in traces):
             continue
-        yield finding(
+        yield found(
             check,
             Severity.WEAK,
             service,
@@ -150,18 +144,15 @@ def unchecked(check: str, facts: Facts) -> Said:
         )
 
 
-def verdicts(check: str, facts: Facts) -> Said:
+@on_sample
+def verdicts(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Are the verdicts on refused and failed requests sure?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     loud = [t for t in traces if t.outcome not in (Outcome.ALLOWED, Outcome.NO_AUTH_EVIDENCE) and not t.fresh]
     unsure = [t for t in loud if t.outcome is Outcome.INCONCLUSIVE or t.confidence is Confidence.LOW]
     if len(unsure) < FEW or len(unsure) <= len(loud) * 0.1:
         return
     settles = Counter(trace.settles for trace in unsure if trace.settles).most_common(1)
-    yield finding(
+    yield found(
         check,
         Severity.HARMFUL if len(unsure) > len(loud) * 0.3 else Severity.WEAK,
         "verdicts",
@@ -173,12 +164,9 @@ def verdicts(check: str, facts: Facts) -> Said:
     )
 
 
-def client_address(check: str, facts: Facts) -> Said:
+@on_sample
+def client_address(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Do entries say from where a request came?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     entries: dict[str, list[Observed]] = defaultdict(list)
     # The second half of a request is no entry: that its context was lost is told by another check.
     halves = detached(facts)
@@ -189,7 +177,7 @@ def client_address(check: str, facts: Facts) -> Said:
         without = [trace for trace in seen if not trace.client_address]
         known = {trace.client_address for trace in seen if trace.client_address}
         if len(without) >= FEW and len(without) > len(seen) * RARE:
-            yield finding(
+            yield found(
                 check,
                 Severity.HARMFUL if len(without) > len(seen) / 2 else Severity.WEAK,
                 service,
@@ -202,7 +190,7 @@ def client_address(check: str, facts: Facts) -> Said:
                 language="python",
             )
         elif len(seen) >= 2 * ENOUGH and len(known) == 1 and is_internal_address(next(iter(known))):
-            yield finding(
+            yield found(
                 check,
                 Severity.WEAK,
                 service,
@@ -216,19 +204,16 @@ def client_address(check: str, facts: Facts) -> Said:
             )
 
 
-def principal(check: str, facts: Facts) -> Said:
+@on_sample
+def principal(check: str, facts: Facts, traces: tuple[Observed, ...]) -> Said:
     """Is it known who asked?"""
-    traces, unknown = sampled(check, facts)
-    if unknown:
-        yield unknown
-        return
     checked = [trace for trace in traces if trace.has_auth]
     without = [trace for trace in checked if not trace.principal]
     if len(without) < ENOUGH or len(without) <= len(checked) / 2:
         return
     services = Counter(part.service for trace in without for part in trace.parts if part.checks)
     subject = services.most_common(1)[0][0] if services else without[0].entry
-    yield finding(
+    yield found(
         check,
         Severity.WEAK,
         subject,

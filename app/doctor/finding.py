@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import shlex
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -69,6 +70,36 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     paste: str = ""
     paste_language: Language = ""
     docs: str = ""
+
+
+def found(
+    check: str,
+    severity: Severity,
+    subject: str,
+    title: str,
+    *,
+    detail: str = "",
+    measured: str = "",
+    evidence: Iterable[str] = (),
+    remedy: str = "",
+    paste: str = "",
+    language: Language = "yaml",
+) -> Finding:
+    """A finding of the check's own area, with the first of its evidence. language: of `paste`."""
+    return Finding(
+        check=check,
+        area=Area(check.partition(".")[0]),
+        severity=severity,
+        subject=subject,
+        title=title,
+        detail=detail,
+        measured=measured,
+        evidence=tuple(dict.fromkeys(evidence))[:MOST_EVIDENCE],
+        remedy=remedy,
+        paste=paste,
+        paste_language=language if paste else "",
+        docs=anchor(check),
+    )
 
 
 class Unknown(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import re2
 
 from app.doctor.facts import Facts, Missing, Pipeline, Tally
-from app.doctor.finding import Area, Finding, Language, Off, Severity, Unknown, anchor, for_shell
+from app.doctor.finding import Finding, Off, Severity, Unknown, for_shell, found
 
 # Jobs that carry what Clew reads. Others may be down without harm to it.
 _OURS = re2.compile(r"(?i)otel|collector|security|span.?metric|alloy|agent|tempo|clew|trac")
@@ -56,25 +56,6 @@ def no_collector(check: str, pipeline: Pipeline) -> Unknown | Off:
     return Unknown(check, "No Collector's own metrics are in Prometheus.")
 
 
-def _finding(
-    check: str, severity: Severity, subject: str, title: str, *, detail: str = "", measured: str = "", remedy: str = "",
-    paste: str = "", language: Language = "yaml",
-) -> Finding:  # fmt: skip
-    return Finding(
-        check=check,
-        area=Area.PIPELINE,
-        severity=severity,
-        subject=subject,
-        title=title,
-        detail=detail,
-        measured=measured,
-        remedy=remedy,
-        paste=paste,
-        paste_language=language if paste else "",
-        docs=anchor(check),
-    )
-
-
 def targets(check: str, facts: Facts) -> Said:
     """Does Prometheus reach what it scrapes?"""
     pipeline = _pipeline(check, facts)
@@ -85,7 +66,7 @@ def targets(check: str, facts: Facts) -> Said:
         yield Unknown(check, pipeline.targets.why)
         return
     if not [target for target in pipeline.targets if not target.own]:
-        yield _finding(
+        yield found(
             check,
             Severity.BROKEN,
             "Prometheus",
@@ -100,7 +81,7 @@ def targets(check: str, facts: Facts) -> Said:
         if target.up or target.own:
             continue
         ours = bool(_OURS.search(target.job[:200]))
-        yield _finding(
+        yield found(
             check,
             Severity.BROKEN if ours else Severity.NOTE,
             f"{target.job} {target.instance}",
@@ -131,7 +112,7 @@ def auth_metrics(check: str, facts: Facts) -> Said:
     if not spoke and not pipeline.settled and _scrapes(pipeline):
         yield Unknown(check, "Prometheus has scraped for less than two minutes.")
         return
-    yield _finding(
+    yield found(
         check,
         Severity.BROKEN,
         "Prometheus",
@@ -177,7 +158,7 @@ def receiver(check: str, facts: Facts) -> Said:
         if loss.counter not in _LOSSES:
             continue
         severity, what, detail = _LOSSES[loss.counter]
-        yield _finding(
+        yield found(
             check,
             severity if loss.still or loss.count >= 100 else Severity.WEAK,
             f"{loss.instance} {loss.at}".strip(),
@@ -199,7 +180,7 @@ def exporter(check: str, facts: Facts) -> Said:
         if loss.counter not in _SENDING:
             continue
         what, detail = _SENDING[loss.counter]
-        yield _finding(
+        yield found(
             check,
             Severity.BROKEN if loss.still else Severity.HARMFUL,
             f"{loss.instance} {loss.at}".strip(),
@@ -222,7 +203,7 @@ def fullness(check: str, facts: Facts) -> Said:
             if level.limit <= 0 or level.worst / level.limit <= _FULL:
                 continue
             where = f" of {level.at}" if level.at else ""
-            yield _finding(
+            yield found(
                 check,
                 Severity.HARMFUL,
                 f"{level.instance} {level.at or what}".strip(),
@@ -248,7 +229,7 @@ def rules(check: str, facts: Facts) -> Said:
         yield Unknown(check, pipeline.rules.why)
         return
     if not pipeline.rules:
-        yield _finding(
+        yield found(
             check,
             Severity.HARMFUL,
             "Prometheus",
@@ -259,7 +240,7 @@ def rules(check: str, facts: Facts) -> Said:
             paste=_RULES,
         )
     for name, why in pipeline.broken_rules:
-        yield _finding(
+        yield found(
             check,
             Severity.BROKEN,
             name,
@@ -278,7 +259,7 @@ def blind(check: str, facts: Facts) -> Said:
         yield pipeline
         return
     for name in pipeline.blind_alerts:
-        yield _finding(
+        yield found(
             check,
             Severity.HARMFUL,
             name,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from app.doctor.facts import Facts, Missing
-from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Severity, Unknown, anchor, for_yaml
-from app.doctor.observe import Place
+from app.doctor.finding import Finding, Severity, Unknown, for_yaml, found
+from app.doctor.observe import Observed, Place
 
 _MOST = 20
 
@@ -31,57 +31,59 @@ Said = Iterator[Finding | Unknown]
 
 def hidden(check: str, facts: Facts) -> Said:
     """Do spans hold passwords, tokens or keys?"""
-    if isinstance(facts.traces, Missing):
-        yield Unknown(check, facts.traces.why)
-        return
-    if not facts.traces:
-        yield Unknown(check, "The window holds no traces.")
-        return
-    where: dict[Place, list[str]] = defaultdict(list)
-    for trace in facts.traces:
-        for place in trace.secrets:
-            where[place].append(trace.trace_id)
-    for place, traces in sorted(where.items(), key=lambda item: (-len(item[1]), item[0].service, item[0].attribute))[:_MOST]:
-        yield Finding(
-            check=check,
-            area=Area.PRIVACY,
-            severity=Severity.HARMFUL,
-            subject=f"{place.service}: {place.attribute}",
-            title=f"{place.service} writes a secret into {place.attribute}.",
+    unknown = _unseen(check, facts)
+    if unknown:
+        yield unknown
+    for place, traces in _written(facts, lambda trace: trace.secrets):
+        yield found(
+            check,
+            Severity.HARMFUL,
+            f"{place.service}: {place.attribute}",
+            f"{place.service} writes a secret into {place.attribute}.",
             detail="Everybody who may read traces can use it. It is stored by now: it has to be replaced, not only masked.",
-            measured=f"{len(traces):,} of {len(facts.traces):,} traces",
-            evidence=tuple(traces[:MOST_EVIDENCE]),
+            measured=_share(traces, facts),
+            evidence=traces,
             remedy=f"Take it out of {place.service}, mask it in the Collector, and replace the secret.",
             paste=_MASK.format(attribute=for_yaml(place.attribute)),
-            paste_language="yaml",
-            docs=anchor(check),
         )
 
 
 def persons(check: str, facts: Facts) -> Said:
     """Do spans hold names, mail addresses or telephone numbers?"""
-    if isinstance(facts.traces, Missing):
-        yield Unknown(check, facts.traces.why)
-        return
-    if not facts.traces:
-        yield Unknown(check, "The window holds no traces.")
-        return
-    where: dict[Place, list[str]] = defaultdict(list)
-    for trace in facts.traces:
-        for place in trace.persons:
-            where[place].append(trace.trace_id)
-    for place, traces in sorted(where.items(), key=lambda item: (-len(item[1]), item[0].service, item[0].attribute))[:_MOST]:
-        yield Finding(
-            check=check,
-            area=Area.PRIVACY,
-            severity=Severity.WEAK,
-            subject=f"{place.service}: {place.attribute}",
-            title=f"{place.service} writes personal data into {place.attribute}.",
+    unknown = _unseen(check, facts)
+    if unknown:
+        yield unknown
+    for place, traces in _written(facts, lambda trace: trace.persons):
+        yield found(
+            check,
+            Severity.WEAK,
+            f"{place.service}: {place.attribute}",
+            f"{place.service} writes personal data into {place.attribute}.",
             detail="It may be wanted: then mind who reads traces and how long they are kept. user.hash finds a person as well.",
-            measured=f"{len(traces):,} of {len(facts.traces):,} traces",
-            evidence=tuple(traces[:MOST_EVIDENCE]),
+            measured=_share(traces, facts),
+            evidence=traces,
             remedy="Send user.hash or an opaque user.id instead, or let the Collector hash names.",
             paste=_HASH,
-            paste_language="shell",
-            docs=anchor(check),
+            language="shell",
         )
+
+
+def _unseen(check: str, facts: Facts) -> Unknown | None:
+    """Why nothing can be said, where there is nothing to look at."""
+    if isinstance(facts.traces, Missing):
+        return Unknown(check, facts.traces.why)
+    return None if facts.traces else Unknown(check, "The window holds no traces.")
+
+
+def _written(facts: Facts, places: Callable[[Observed], Iterable[Place]]) -> list[tuple[Place, list[str]]]:
+    """The places and the traces in which they were met, the most frequent first."""
+    where: dict[Place, list[str]] = defaultdict(list)
+    for trace in () if isinstance(facts.traces, Missing) else facts.traces:
+        for place in places(trace):
+            where[place].append(trace.trace_id)
+    return sorted(where.items(), key=lambda item: (-len(item[1]), item[0].service, item[0].attribute))[:_MOST]
+
+
+def _share(traces: list[str], facts: Facts) -> str:
+    looked_at = 0 if isinstance(facts.traces, Missing) else len(facts.traces)
+    return f"{len(traces):,} of {looked_at:,} traces"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from app.analysis.gaps import is_internal_address
 from app.doctor import calls
 from app.doctor.calls import Link
 from app.doctor.facts import Facts, Missing
-from app.doctor.finding import MOST_EVIDENCE, Area, Finding, Language, Severity, Unknown, anchor
+from app.doctor.finding import Finding, Unknown
 from app.doctor.observe import Observed, Part
 
 FEW = 3  # fewer may be an accident
@@ -33,43 +34,21 @@ OTEL_PROPAGATORS=tracecontext,baggage"""
 Said = Iterator[Finding | Unknown]
 
 
-def finding(
-    check: str,
-    severity: Severity,
-    subject: str,
-    title: str,
-    *,
-    detail: str = "",
-    measured: str = "",
-    evidence: Sequence[str] = (),
-    remedy: str = "",
-    paste: str = "",
-    language: Language = "",
-) -> Finding:
-    return Finding(
-        check=check,
-        area=Area.COVERAGE,
-        severity=severity,
-        subject=subject,
-        title=title,
-        detail=detail,
-        measured=measured,
-        evidence=tuple(dict.fromkeys(evidence))[:MOST_EVIDENCE],
-        remedy=remedy,
-        paste=paste,
-        paste_language=language if paste else "",
-        docs=anchor(check),
-    )
+def on_sample(look: Callable[[str, Facts, tuple[Observed, ...]], Said]) -> Callable[[str, Facts], Said]:
+    """A check that looks at the sampled requests; without any it could not be made, and says why."""
 
+    @functools.wraps(look)
+    def ask(check: str, facts: Facts) -> Said:
+        if isinstance(facts.traces, Missing):
+            yield Unknown(check, facts.traces.why)
+            return
+        traces = tuple(trace for trace in facts.traces if not trace.probe)
+        if not traces:
+            yield Unknown(check, "The window holds no traces of requests.")
+            return
+        yield from look(check, facts, traces)
 
-def sampled(check: str, facts: Facts) -> tuple[tuple[Observed, ...], Unknown | None]:
-    """The traces to look at, or why there are none to conclude from."""
-    if isinstance(facts.traces, Missing):
-        return (), Unknown(check, facts.traces.why)
-    traces = tuple(trace for trace in facts.traces if not trace.probe)
-    if not traces:
-        return (), Unknown(check, "The window holds no traces of requests.")
-    return traces, None
+    return ask
 
 
 def parts_of(traces: Sequence[Observed]) -> dict[str, list[tuple[Observed, Part]]]:
