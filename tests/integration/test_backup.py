@@ -175,6 +175,7 @@ def pg(server, program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_postgresql_lost_and_restored(postgres_server, tmp_path):
     url, copy = postgres_server.fresh_url(), tmp_path / "clew.dump"
     name = urlsplit(url).path.removeprefix("/")

@@ -45,6 +45,7 @@ def recorder():
     recorder.stop()
 
 
+@pytest.mark.slow
 def test_an_attack_on_a_running_shop_leaves_its_truth(tmp_path, recorder):
     with running(tmp_path, recorder.url, "--sqlite", "--visits-per-minute", "120") as shop:
         assert "The shop is at http://127.0.0.1:" in shop.stdout.readline()
