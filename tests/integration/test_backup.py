@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import psycopg
+import pytest
 from support import casework, command, site
 
 from app.db import migrate
