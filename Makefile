@@ -39,7 +39,7 @@ test-slow: $(READY) debian ## run the proofs that take minutes each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not kit" $(TESTS)
 
 test-kit: toolchains ## prove the telemetry kit: a real Collector, four languages, a container (Go, Node.js, Java; the first run builds)
-	$(BIN)/python -m pytest -m kit tests/kit $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m kit tests/kit $(TESTS)
 
 check: format lint types test ## format, lint, types and tests
 

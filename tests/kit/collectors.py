@@ -11,19 +11,23 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kit.building import CACHE, GO, ROOT, alone
 from support.parts import require
 from support.real_parts import RealPart, free_port
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 SHIPPED = ROOT / "deploy" / "collector"
-CACHE = ROOT / ".cache" / "kit"
 KEY = "a key of this test"
 BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.155.0"
 
 
 def built(name: str) -> Path:
     """The Collector that collector/NAME.yaml describes, NAME being `gateway` or `agent`. A first build takes minutes."""
+    with alone(name):
+        return _built(name)
+
+
+def _built(name: str) -> Path:
     go = require("go", "golang; this needs Go 1.25 or newer")
     manifest = (HERE / "collector" / f"{name}.yaml").read_text()
     made = CACHE / f"{name}-{hashlib.sha256((manifest + BUILDER).encode()).hexdigest()[:12]}"
@@ -31,7 +35,7 @@ def built(name: str) -> Path:
     if program.exists():
         return program
     made.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "gocache"), "GOFLAGS": "-modcacherw"}
+    environment = {**os.environ, **GO}
     described = yaml.safe_load(manifest)
     described["dist"]["output_path"] = str(made / "source")
     (made / "builder.yaml").write_text(yaml.safe_dump(described))

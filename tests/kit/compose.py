@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from kit.collectors import CACHE, ROOT
+from kit.building import CACHE, GO, ROOT, alone
 from support.parts import require
 
 SOURCE = Path(__file__).parent / "manifests"
@@ -22,11 +22,11 @@ def judge() -> Path:
     go = require("go", "golang; this needs Go 1.25 or newer")
     known = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCE.iterdir()))).hexdigest()
     program = CACHE / f"manifests-{known[:12]}"
-    if not program.exists():
-        environment = {**os.environ, "GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "gocache"), "GOFLAGS": "-modcacherw"}
-        command = [go, "build", "-trimpath", "-o", program, "."]
-        done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+    with alone("manifests"):
+        if not program.exists():
+            command = [go, "build", "-trimpath", "-o", program, "."]
+            done = subprocess.run(command, cwd=SOURCE, env={**os.environ, **GO}, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr[-3000:]
     return program
 
 

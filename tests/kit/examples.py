@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from kit.building import CACHE, GO, ROOT, alone
 from support.embedded_backend import EmbeddedBackend
 from support.parts import require
 from support.postgres import Postgres, running
@@ -33,9 +34,7 @@ from app.traces.build import build as build_trace
 from app.traces.model import Span, Trace
 from app.traces.otlp import decode
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-CACHE = ROOT / ".cache" / "kit"
 TOKEN_KEY = "a key of this test, which is long enough"
 HASH_KEY = "another key of this test"
 APP_PASSWORD = "of-this-test"
@@ -87,6 +86,11 @@ def read_schema(server: Postgres) -> None:
 
 def built(language: str, prepare: Callable[[Path], Program]) -> Program:
     """The program of a language. `prepare` builds it in the folder it is given, which holds a copy of its sources."""
+    with alone(language):
+        return _built(language, prepare)
+
+
+def _built(language: str, prepare: Callable[[Path], Program]) -> Program:
     source = EXAMPLES / language
     digest = hashlib.sha256()
     for path in sorted(path for path in source.rglob("*") if path.is_file() and not MADE_IN_PLACE & set(path.parts)):
@@ -127,7 +131,7 @@ def go(made: Path) -> Program:
     program = require("go", "golang; this needs Go 1.26 or newer")
     run(
         program, "build", "-trimpath", "-o", made / "shop", ".", folder=made,
-        GOPATH=str(CACHE / "go"), GOCACHE=str(CACHE / "gocache"), GOFLAGS="-modcacherw -buildvcs=false", CGO_ENABLED="0",
+        **{**GO, "GOFLAGS": f"{GO['GOFLAGS']} -buildvcs=false"}, CGO_ENABLED="0",
     )  # fmt: skip
     return Program((str(made / "shop"),), made)
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.building import CACHE, ROOT
 from support.parts import require
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "kit"
 BASE, NAME = "localhost/stand-in/python:3.11-bookworm", "localhost/clew:test"
 # As an orchestrator would run it: nothing can be written but /data and /tmp, no capability, no way to get one.
 CONFINED = """
@@ -89,7 +88,7 @@ def _base() -> Path:
         tree = made.with_suffix(".tree")
         shutil.rmtree(tree, ignore_errors=True)
         try:
-            _run(debootstrap, "--variant=minbase", f"--include={packages}", "bookworm", str(tree))
+            _run(debootstrap, "--variant=minbase", f"--include={packages}", "bookworm", str(tree), *_mirror())
             (tree / "usr/bin/python").symlink_to("python3")
             part = made.with_suffix(".part")
             _run("tar", "--create", f"--file={part}", f"--directory={tree}", "--exclude=./var/cache/apt/*", ".")
@@ -97,6 +96,12 @@ def _base() -> Path:
         finally:
             shutil.rmtree(tree, ignore_errors=True)
     return made
+
+
+def _mirror() -> list[str]:
+    """Where this machine has its packages of that release from; without any, debootstrap takes Debian's own."""
+    shown = output(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm"], os.environ)
+    return shown.stdout.split()[:1]
 
 
 def _wheels() -> Path:
