@@ -174,7 +174,7 @@ class Way(msgspec.Struct):
             asked = urllib.request.Request(address, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
             with urllib.request.urlopen(asked, timeout=10) as answer:
                 for line in answer.read().decode().splitlines():
-                    sample = re.match(r"(\w+)\{(.*?)\} ([0-9.e+]+)", line)
+                    sample = re.match(r"(\w+)\{(.*?)\} (\S+)", line)
                     if sample:
                         labels = tuple(sorted(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', sample[2])))
                         key = sample[1], tuple((k, v) for k, v in labels if k not in ("job", "instance"))
