@@ -7,10 +7,8 @@ async with site.open(tmp_path) as here:
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -109,20 +107,19 @@ _environment = render.environment
 
 
 @functools.cache
-def _migrated() -> Path:
-    """A database at the newest schema, made once and copied for each test: migrations have tests of their own."""
+def _migrated() -> bytes:
+    """A database at the newest schema, made once and written out for each test: migrations have tests of their own."""
     import asyncio
     import threading
 
-    folder = tempfile.TemporaryDirectory(prefix="clew-site-")
-    atexit.register(folder.cleanup)
-    file = Path(folder.name) / "clew.db"
-    settings = load(database={"url": f"sqlite:///{file}"}).database
-    # In a thread with its own loop: the caller's is running.
-    thread = threading.Thread(target=lambda: asyncio.run(migrate.upgrade(settings)))
-    thread.start()
-    thread.join()
-    return file
+    with tempfile.TemporaryDirectory(prefix="clew-site-") as folder:
+        file = Path(folder) / "clew.db"
+        settings = load(database={"url": f"sqlite:///{file}"}).database
+        # In a thread with its own loop: the caller's is running.
+        thread = threading.Thread(target=lambda: asyncio.run(migrate.upgrade(settings)))
+        thread.start()
+        thread.join()
+        return file.read_bytes()
 
 
 @contextlib.asynccontextmanager
@@ -130,7 +127,7 @@ async def open(folder: Path, **given: Any) -> AsyncIterator[Site]:
     """The app with a database of its own in `folder`; `given` are settings."""
     file = folder / "clew.db"
     if not file.exists():
-        shutil.copy(_migrated(), file)
+        file.write_bytes(_migrated())
     settings = load(**{"database": {"url": f"sqlite:///{file}"}, **given})
     with mock.patch.object(render, "environment", lambda folder, assets: _templates(folder)):
         app = create_app(settings)
