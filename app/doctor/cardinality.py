@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 from app.doctor.facts import Facts, Metric, Missing
 from app.doctor.finding import Finding, Severity, Unknown, found
@@ -43,20 +44,24 @@ connectors:
     series_expiration: 30m"""
 
 
-def _metrics(check: str, facts: Facts) -> tuple[tuple[Metric, ...], Unknown | None]:
-    if isinstance(facts.metrics, Missing):
-        return (), Unknown(check, facts.metrics.why)
-    if not facts.metrics:
-        return (), Unknown(check, "Prometheus has no auth metrics.")
-    return facts.metrics, None
+def _on_metrics(look: Callable[[str, Facts, tuple[Metric, ...]], Said]) -> Callable[[str, Facts], Said]:
+    """A check that looks at the auth metrics; without any it could not be made, and says why."""
+
+    @functools.wraps(look)
+    def ask(check: str, facts: Facts) -> Said:
+        if isinstance(facts.metrics, Missing):
+            yield Unknown(check, facts.metrics.why)
+        elif not facts.metrics:
+            yield Unknown(check, "Prometheus has no auth metrics.")
+        else:
+            yield from look(check, facts, facts.metrics)
+
+    return ask
 
 
-def series(check: str, facts: Facts) -> Said:
+@_on_metrics
+def series(check: str, facts: Facts, metrics: tuple[Metric, ...]) -> Said:
     """Are there more series than a scrape may bring?"""
-    metrics, unknown = _metrics(check, facts)
-    if unknown:
-        yield unknown
-        return
     for metric in metrics:
         if metric.series < _MANY:
             continue
@@ -73,12 +78,9 @@ def series(check: str, facts: Facts) -> Said:
         )
 
 
-def overflow(check: str, facts: Facts) -> Said:
+@_on_metrics
+def overflow(check: str, facts: Facts, metrics: tuple[Metric, ...]) -> Said:
     """Have the span metrics reached their own limit?"""
-    metrics, unknown = _metrics(check, facts)
-    if unknown:
-        yield unknown
-        return
     for metric in metrics:
         if not metric.overflow:
             continue
@@ -94,12 +96,9 @@ def overflow(check: str, facts: Facts) -> Said:
         )
 
 
-def labels(check: str, facts: Facts) -> Said:
+@_on_metrics
+def labels(check: str, facts: Facts, metrics: tuple[Metric, ...]) -> Said:
     """Does a label hold free text?"""
-    metrics, unknown = _metrics(check, facts)
-    if unknown:
-        yield unknown
-        return
     seen: set[str] = set()
     for metric in metrics:
         for label, count in metric.labels:
@@ -123,12 +122,9 @@ def labels(check: str, facts: Facts) -> Said:
             )
 
 
-def identity(check: str, facts: Facts) -> Said:
+@_on_metrics
+def identity(check: str, facts: Facts, metrics: tuple[Metric, ...]) -> Said:
     """Does a label name persons, addresses or single requests?"""
-    metrics, unknown = _metrics(check, facts)
-    if unknown:
-        yield unknown
-        return
     seen: set[str] = set()
     for metric in metrics:
         for label, count in metric.labels:
@@ -147,12 +143,9 @@ def identity(check: str, facts: Facts) -> Said:
             )
 
 
-def growth(check: str, facts: Facts) -> Said:
+@_on_metrics
+def growth(check: str, facts: Facts, metrics: tuple[Metric, ...]) -> Said:
     """Do the series grow in step with something other than use?"""
-    metrics, unknown = _metrics(check, facts)
-    if unknown:
-        yield unknown
-        return
     known = [metric for metric in metrics if metric.before is not None]
     if not any(metric.before for metric in known):
         yield Unknown(check, "There were no series at the window's start to compare with.")
