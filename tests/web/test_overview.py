@@ -212,7 +212,7 @@ async def test_a_source_that_fails_takes_only_its_own_panels_along(here, watched
     for key in FIGURES:
         html = await panel(here, key)
         assert "Prometheus" in markup.one(html, "div", role="alert").words
-        assert "The other panels do not depend on it." in html
+        assert "Panels that do not ask it are not affected." in html
         other = next(a for a in markup.elements(html, "a") if a.words == "Show the traces instead")
         assert parse_qs(urlsplit(other.attributes["href"]).query)["source"] == ["traces"]
     assert 'role="alert"' not in await panel(here, "cases")
@@ -220,6 +220,16 @@ async def test_a_source_that_fails_takes_only_its_own_panels_along(here, watched
     now = await panel(here, "now")
     assert "their source did not answer" in now
     assert "0 open, 0 contained" in now
+
+
+async def test_no_alert_known_is_not_shown_as_none_while_a_source_is_silent(here, watched):
+    quiet = await panel(here, "now")
+    assert next(one.words for one in markup.elements(quiet, "dd") if one.attributes["class"].startswith("value")) == "0"
+    watched.fails["prometheus alerts"] = 503
+    await asyncio.sleep(1.6)  # the board is kept for those who ask at the same time
+    now = await panel(here, "now")
+    assert next(one.words for one in markup.elements(now, "dd") if one.attributes["class"].startswith("value")) == "not known"
+    assert "none is known; Prometheus did not answer" in now
 
 
 async def test_one_question_that_fails_leaves_the_others_their_answers(here, watched):

@@ -124,7 +124,7 @@ class Place:
         other = next((one for one in there if one is not basis), None)
         told = {Basis.METRICS: "Show the metrics instead", Basis.TRACES: "Show the traces instead"}
         leads = (told[other], self.asked.href(source=other.value)) if other and self.key != "layers" else ("", "")
-        failure = Failure.of(error, still="The other panels do not depend on it.", retry_href=self.asked.href())
+        failure = Failure.of(error, still="Panels that do not ask it are not affected.", retry_href=self.asked.href())
         return self.panel(failure=failure, other=leads)
 
     def told(self, answer: Answer[Any], *notes: str, **more: Any) -> PanelView:

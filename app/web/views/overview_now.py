@@ -102,10 +102,12 @@ def _firing(firing: Sequence[Alert], board: Board, alerting: bool) -> Figure:
         f"{n} {severity.value}" for severity in _WORST if (n := sum(alert.severity is severity for alert in firing))
     ]  # fmt: skip
     silent = [*board.waiting, *dict.fromkeys(trouble.source for trouble in board.troubles)]
-    gloss = ", ".join(tally) or "none fires"
+    gloss = ", ".join(tally) or ("none is known" if silent else "none fires")
     if silent:
         gloss = f"{gloss}; {' and '.join(silent)} did not answer"
-    return Figure("Open alerts", count(len(firing)), gloss, "/alerts?state=firing")
+    # A nought in large figures would be read as quiet.
+    value = count(len(firing)) if firing or not silent else "not known"
+    return Figure("Open alerts", value, gloss, "/alerts?state=firing")
 
 
 def _cases(cases: Mapping[Status, int]) -> Figure:
